@@ -1,0 +1,55 @@
+/** ClickHouse through its official client: a remote server, or the engine in this process. */
+import { createClient, type ClickHouseClient, type ClickHouseClientConfigOptions } from '@clickhouse/client'
+
+export interface RemoteOptions {
+  url: string
+  username: string
+  password: string
+  database: string
+  compression: boolean
+  requestTimeoutMs: number
+}
+
+export interface ClickHouse {
+  /** Reads and writes. */
+  client: ClickHouseClient
+  /** Reads only, within limits of time, memory and rows. */
+  reader: ClickHouseClient
+  close: () => Promise<void>
+}
+
+const readerLimits = { max_execution_time: 30, max_memory_usage: '2000000000', max_result_rows: '1000000' } as const
+
+export function connectRemote (options: RemoteOptions): ClickHouse {
+  const { url, username, password, database, requestTimeoutMs, compression } = options
+  const shared = {
+    url, username, password, database,
+    application: 'assent',
+    request_timeout: requestTimeoutMs,
+    compression: { request: compression, response: compression },
+    max_open_connections: 10
+  }
+  const client = createClient(shared)
+  const reader = createClient({ ...shared, clickhouse_settings: { readonly: '1', ...readerLimits } })
+  return { client, reader, close: async () => { await Promise.all([client.close(), reader.close()]) } }
+}
+
+/**
+ * Opens the engine in this process on a directory that no other process has open.
+ * @throws with one clear line when chDB is not installed or the directory is in use
+ */
+export async function openEmbedded (directory: string): Promise<ClickHouse> {
+  const { createChdbConnection } = await import('chdb/connection').catch((cause: unknown) => {
+    throw new Error('the optional package chdb is not installed; install it, or set CLICKHOUSE_URL', { cause })
+  })
+  // The two packages each bring the same interface, but not one that the compiler takes for the same.
+  const connect = (): ClickHouseClient => createClient({
+    connection: createChdbConnection({ path: directory }) as unknown as NonNullable<ClickHouseClientConfigOptions['connection']>
+  })
+  const client = connect()
+  const reader = connect()
+  // Settings of an embedded connection last as long as it does; readonly comes last, for it forbids any other.
+  const limits = Object.entries(readerLimits).map(([name, value]) => `${name} = ${value}`)
+  await reader.command({ query: `SET ${limits.join(', ')}, readonly = 1` })
+  return { client, reader, close: async () => { await Promise.all([client.close(), reader.close()]) } }
+}

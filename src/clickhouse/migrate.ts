@@ -1,0 +1,33 @@
+/** Brings the tables up to date: every file of `migrations/` once, in order. */
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ClickHouseClient } from '@clickhouse/client'
+
+const name = /^[0-9]{4}_[a-z0-9_]+\.sql$/
+
+/**
+ * Applies what has not been applied and returns its names. Every statement can be run twice, so a start that was
+ * killed in between is taken up by the next.
+ * @throws when an applied file has changed since
+ */
+export async function migrate (client: ClickHouseClient, directory: string): Promise<string[]> {
+  await client.command({
+    query: `CREATE TABLE IF NOT EXISTS schema_migrations (name String, sha256 String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
+            ENGINE = MergeTree ORDER BY name SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`
+  })
+  const rows = await (await client.query({ query: 'SELECT name, sha256 FROM schema_migrations', format: 'JSONEachRow' })).json<{ name: string, sha256: string }>()
+  const applied = new Map(rows.map(row => [row.name, row.sha256]))
+  const done: string[] = []
+  for (const file of (await readdir(directory)).filter(file => name.test(file)).sort()) {
+    const statement = await readFile(join(directory, file), 'utf8')
+    const sha256 = createHash('sha256').update(statement).digest('hex')
+    const before = applied.get(file)
+    if (before === sha256) continue
+    if (before !== undefined) throw new Error(`migration ${file} was applied in another form; write a new migration instead`)
+    await client.command({ query: statement })
+    await client.insert({ table: 'schema_migrations', values: [{ name: file, sha256 }], format: 'JSONEachRow', columns: ['name', 'sha256'] })
+    done.push(file)
+  }
+  return done
+}

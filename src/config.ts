@@ -1,0 +1,119 @@
+/** The only reader of the environment. Every variable is described in `.env.example`. */
+import { z } from 'zod'
+
+const units: Readonly<Record<string, number>> = { '': 1000, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** A duration such as `30d`, `24h`, `15m`, `10s` or a number of seconds, as milliseconds. */
+const duration = z.string().regex(/^[0-9]{1,9}[smhd]?$/, 'must be a duration such as 30d, 24h, 15m or 10s')
+  .transform(text => Number.parseInt(text, 10) * (units[text.replace(/[0-9]/g, '')] ?? 1000))
+const count = (min: number, max: number): z.ZodType<number, string> =>
+  z.string().regex(/^[0-9]{1,12}$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max))
+const flag = z.enum(['0', '1']).transform(value => value === '1')
+const url = (...protocols: string[]): z.ZodType<string> => z.url({ protocol: new RegExp(`^(?:${protocols.join('|')})$`), error: `must be a URL of ${protocols.join(' or ')}` })
+const key = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64').transform(text => Buffer.from(text, 'base64'))
+const text = z.string().min(1)
+
+const shape = z.object({
+  NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
+  ROLE: z.enum(['all', 'collector', 'writer', 'api']).default('all'),
+  HOST: text.default('127.0.0.1'),
+  PORT: count(0, 65_535).default(8080),
+  METRICS_PORT: count(0, 65_535).optional(),
+  TRUST_PROXY: text.transform(list => list.split(',').map(item => item.trim())).default([]),
+  DATA_DIR: text.default('data'),
+  SCHEMAS_DIR: text.optional(),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  REDIS_URL: url('redis', 'rediss', 'unix').optional(),
+  ALLOW_VOLATILE_REDIS: flag.default(false),
+  CLICKHOUSE_URL: url('http', 'https').optional(),
+  CLICKHOUSE_USER: text.default('default'),
+  CLICKHOUSE_PASSWORD: z.string().default(''),
+  CLICKHOUSE_DATABASE: text.default('default'),
+  CLICKHOUSE_COMPRESSION: flag.default(true),
+  CLICKHOUSE_TIMEOUT: duration.default(30_000),
+  SMTP_URL: url('smtp', 'smtps').optional(),
+  MAIL_FROM: z.email().default('no-reply@assent.invalid'),
+  ISSUERS_FILE: text.optional(),
+  REGION_POLICY_FILE: text.optional(),
+  DEV_TOOLS: z.enum(['on', 'off']).optional(),
+  PRIVACY_CONTACT: z.email().optional(),
+  PSEUDONYM_KEY: key.optional(),
+  LEDGER_KEY: key.optional(),
+  VERIFICATION_PEPPER: key.optional(),
+  SEAL_KEYS: z.string().transform((list, context) => parseKeyRing(list, context)).optional(),
+  VERIFICATION_KEYS_FILE: text.optional(),
+  MAX_EVENT_AGE: duration.default(30 * 86_400_000),
+  BATCH_BYTES_MAX: count(1024, 64 * 1_048_576).default(1_048_576),
+  BATCH_INFLATED_BYTES_MAX: count(1024, 512 * 1_048_576).default(8 * 1_048_576),
+  BATCH_EVENTS_MAX: count(1, 100_000).default(1000),
+  EVENT_BYTES_MAX: count(64, 8 * 1_048_576).default(65_536),
+  EMAIL_CODE_DIGITS: count(6, 10).default(6),
+  EMAIL_RESEND_SECONDS: count(0, 86_400).default(60),
+  EMAIL_CODES_PER_HOUR: count(0, 1000).default(5),
+  EMAIL_CODES_PER_DAY: count(0, 10_000).default(10),
+  RATE_LIMITS: z.enum(['on', 'off']).default('on')
+})
+
+type Environment = Readonly<Record<string, string | undefined>>
+export type Config = z.infer<typeof shape> & { production: boolean, devTools: boolean }
+
+/** The names of all variables that are read. */
+export const variableNames: readonly string[] = Object.keys(shape.shape)
+
+/** Thrown when settings are wrong: one line each, naming the variable and never its value. */
+export class ConfigError extends Error {
+  constructor (problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+  }
+}
+
+/** Reads all settings at once; an empty variable counts as not set. */
+export function readConfig (environment: Environment = process.env): Config {
+  const given = Object.fromEntries(variableNames.flatMap(name => {
+    const value = environment[name]
+    return value === undefined || value === '' ? [] : [[name, value]]
+  }))
+  const parsed = shape.safeParse(given)
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.map(({ path, message }) => `${String(path[0])} ${message}`))
+  const settings = parsed.data
+  const production = settings.NODE_ENV === 'production'
+  const problems = [...findConflicts(settings), ...(production ? findMissingInProduction(settings) : [])]
+  if (problems.length > 0) throw new ConfigError(problems)
+  return { ...settings, production, devTools: !production && settings.DEV_TOOLS !== 'off' }
+}
+
+type Settings = z.infer<typeof shape>
+
+function findConflicts (settings: Settings): string[] {
+  const problems: string[] = []
+  if (settings.ROLE !== 'all' && settings.REDIS_URL === undefined) problems.push('REDIS_URL must be set for a ROLE other than all')
+  if (settings.DEV_TOOLS === 'off' && settings.ISSUERS_FILE === undefined) problems.push('ISSUERS_FILE must be set when DEV_TOOLS is off')
+  if (settings.DEV_TOOLS === 'off' && settings.SMTP_URL === undefined) problems.push('SMTP_URL must be set when DEV_TOOLS is off')
+  return problems
+}
+
+function findMissingInProduction (settings: Settings): string[] {
+  const needed = ['ISSUERS_FILE', 'SMTP_URL', 'PRIVACY_CONTACT', 'PSEUDONYM_KEY', 'LEDGER_KEY', 'VERIFICATION_PEPPER', 'SEAL_KEYS', 'VERIFICATION_KEYS_FILE'] as const
+  const problems = needed.filter(name => settings[name] === undefined).map(name => `${name} must be set in production`)
+  if (settings.DEV_TOOLS === 'on') problems.push('DEV_TOOLS must not be on in production')
+  if (settings.RATE_LIMITS === 'off') problems.push('RATE_LIMITS must not be off in production')
+  for (const name of ['EMAIL_RESEND_SECONDS', 'EMAIL_CODES_PER_HOUR', 'EMAIL_CODES_PER_DAY'] as const) {
+    if (settings[name] === 0) problems.push(`${name} must not be 0 in production`)
+  }
+  return problems
+}
+
+/** `id:base64,id:base64`; the first key seals, all open. */
+function parseKeyRing (list: string, context: z.RefinementCtx): Map<string, Buffer> {
+  const ring = new Map<string, Buffer>()
+  for (const item of list.split(',')) {
+    const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/.exec(item.trim())
+    if (match?.[1] === undefined || match[2] === undefined || ring.has(match[1])) {
+      context.addIssue({ code: 'custom', message: 'must be a list of id:key, each key 32 bytes in base64' })
+      return ring
+    }
+    ring.set(match[1], Buffer.from(match[2], 'base64'))
+  }
+  return ring
+}

@@ -1,0 +1,28 @@
+/** Keyed hashes: pseudonyms, the ledger's chain, codes, cursors. */
+import { createHash, createHmac, randomInt, timingSafeEqual } from 'node:crypto'
+
+/** HMAC-SHA-256 in hex. */
+export function hmacHex (key: Buffer, text: string): string {
+  return createHmac('sha256', key).update(text).digest('hex')
+}
+
+/** SHA-256 in hex. */
+export function sha256Hex (text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** Stands for an account or a device where nobody should see which: 128 bits in hex; empty for none. */
+export function makePseudonym (key: Buffer): (kind: 'account' | 'device', id: string | undefined) => string {
+  return (kind, id) => id === undefined ? '' : hmacHex(key, `${kind}:${id}`).slice(0, 32)
+}
+
+/** Compares two hashes of the same length in constant time. */
+export function sameHash (a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+/** Uniform random digits, leading zeros kept. */
+export function randomDigits (count: number): string {
+  return Array.from({ length: count }, () => String(randomInt(10))).join('')
+}

@@ -1,0 +1,24 @@
+/** Who calls, as a verified access token tells it. */
+
+export type AccountKind = 'personal' | 'organization'
+
+export interface Caller {
+  /** The token's subject as it stands in logs of access; never written to the request log. */
+  subject: string
+  /** Undefined when nobody is signed in. */
+  accountId: string | undefined
+  deviceId: string | undefined
+  orgId: string | undefined
+  accountKind: AccountKind
+  region: string | undefined
+  email: string | undefined
+  language: string | undefined
+  /** When the person signed in at the issuer, epoch seconds. */
+  authTime: number | undefined
+  /** The session: the token's `sid`, else a hash of the token. */
+  session: string
+  scopes: ReadonlySet<string>
+}
+
+/** A signed-in person. */
+export type Person = Caller & { accountId: string }

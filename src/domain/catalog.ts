@@ -1,0 +1,64 @@
+/** Why data is collected, by what, and which scope's consent governs it. Read once from `schemas/`. */
+
+export type Scope = 'account' | 'device'
+
+/** Why data is collected. A required purpose cannot be switched off by anyone. */
+export interface Purpose {
+  id: string
+  title: string
+  description: string
+  required: boolean
+  legalBasis: string
+}
+
+/** A desktop product. `firstRelease` and `lastRelease` are release years, both included. */
+export interface Product {
+  name: string
+  title: string
+  firstRelease: number
+  lastRelease: number
+  accountWideSince: number
+  overrides: Readonly<Record<string, Scope>>
+}
+
+/** A property that is collected for a stricter purpose than its event. `path` leads to it from the event's properties. */
+export interface GatedField {
+  pointer: string
+  path: readonly string[]
+  purpose: string
+}
+
+export interface EventDefinition {
+  name: string
+  version: number
+  purpose: Purpose
+  description: string
+  owner: string
+  justification: string | undefined
+  gatedFields: readonly GatedField[]
+  schema: Readonly<Record<string, unknown>>
+  /** Says what is wrong with an event's properties, without quoting any value; undefined when nothing is. */
+  findFault: (properties: unknown) => string | undefined
+}
+
+export interface Catalog {
+  purposes: readonly Purpose[]
+  optionalPurposes: readonly string[]
+  products: ReadonlyMap<string, Product>
+  /** Keyed by `eventKey`. */
+  events: ReadonlyMap<string, EventDefinition>
+}
+
+/** The first release year whose consent is account-wide, unless the product says otherwise. */
+export const accountWideSinceDefault = 2023
+
+export function eventKey (name: string, version: number): string {
+  return `${name}/${String(version)}`
+}
+
+/** The scope whose grant counts for a release of a product; undefined when the catalogue does not know the release. */
+export function governingScope (catalog: Catalog, productName: string, release: number): Scope | undefined {
+  const product = catalog.products.get(productName)
+  if (product === undefined || release < product.firstRelease || release > product.lastRelease) return undefined
+  return product.overrides[String(release)] ?? (release >= product.accountWideSince ? 'account' : 'device')
+}

@@ -1,0 +1,103 @@
+/** The law of consent: a no travels, a yes stays, and unknown never means yes. */
+import type { Purpose, Scope } from './catalog.ts'
+
+export type ChoiceState = 'granted' | 'denied' | 'cleared'
+
+/** What was last said for one purpose at one scope. Times are epoch milliseconds. */
+export interface Choice {
+  state: ChoiceState
+  /** When this state began. */
+  since: number
+  /** When the last denial ended; 0 when there was none. */
+  deniedUntil: number
+  /** The ledger entry that made it. */
+  entry: string
+}
+
+export type Choices = Readonly<Record<string, Choice>>
+
+/** All that one subject (an account, or a signed-out device) has chosen. A purpose never chosen is absent. */
+export interface ConsentRecord {
+  revision: number
+  /** Hash of the subject's latest ledger entry; empty before the first. */
+  head: string
+  account: Choices
+  devices: Readonly<Record<string, Choices>>
+}
+
+export const emptyRecord: ConsentRecord = { revision: 0, head: '', account: {}, devices: {} }
+
+/** Everything besides the event that a decision depends on. */
+export interface Standing {
+  /** The account's record; undefined when nobody is signed in. */
+  account: ConsentRecord | undefined
+  deviceId: string | undefined
+  /** What was chosen on the device while signed out; undefined when no device is known. */
+  deviceAlone: ConsentRecord | undefined
+  /** The organisation's policy by purpose; a purpose that is not named is left to the person. */
+  orgPolicy: Readonly<Record<string, 'off' | 'none'>>
+  regionalDefault: 'granted' | 'denied'
+}
+
+export type DropReason =
+  'no_subject' | 'unknown_product' | 'org_denied' | 'account_denied' | 'device_denied' |
+  'no_device' | 'captured_before_consent' | 'not_granted'
+export type AcceptReason = 'required' | 'account_granted' | 'device_granted' | 'default_granted'
+
+/** What one subject permits for one purpose and release. `since` (epoch ms): what was captured before it is not covered. */
+export type Permission =
+  { allowed: true, reason: AcceptReason, since: number, entry: string | null } |
+  { allowed: false, reason: DropReason }
+
+export type Decision =
+  { outcome: 'accepted', reason: AcceptReason, entry: string | null } |
+  { outcome: 'dropped', reason: DropReason }
+
+const required: Permission = { allowed: true, reason: 'required', since: 0, entry: null }
+
+/**
+ * What a subject permits now for a purpose. `releaseScope` is the scope that governs the release,
+ * undefined when the catalogue does not know it. The safe answers come first.
+ */
+export function permissionFor (purpose: Purpose, standing: Standing, releaseScope: Scope | undefined): Permission {
+  if (purpose.required) return required
+  const { account, deviceId, deviceAlone } = standing
+  if (account === undefined && deviceId === undefined) return refuse('no_subject')
+  if (releaseScope === undefined) return refuse('unknown_product')
+  if (standing.orgPolicy[purpose.id] === 'off') return refuse('org_denied')
+
+  const accountChoice = account?.account[purpose.id]
+  const aloneChoice = deviceId === undefined ? undefined : deviceAlone?.devices[deviceId]?.[purpose.id]
+  const ownDeviceChoice = account === undefined || deviceId === undefined
+    ? aloneChoice
+    : account.devices[deviceId]?.[purpose.id]
+
+  if (accountChoice?.state === 'denied') return refuse('account_denied')
+  // A denial made while signed out binds everyone on that device; a grant made so counts for signed-out use only.
+  if (ownDeviceChoice?.state === 'denied' || aloneChoice?.state === 'denied') return refuse('device_denied')
+
+  const governs = account === undefined ? 'device' : releaseScope
+  if (governs === 'device' && deviceId === undefined) return refuse('no_device')
+
+  const governing = governs === 'account' ? accountChoice : ownDeviceChoice
+  const denialsEnded = Math.max(accountChoice?.deniedUntil ?? 0, ownDeviceChoice?.deniedUntil ?? 0, aloneChoice?.deniedUntil ?? 0)
+  const openByDefault = standing.regionalDefault === 'granted'
+  if (governing?.state === 'granted') {
+    // Where the default is granted nothing was closed before the grant, so only a denial limits it.
+    const since = openByDefault ? denialsEnded : Math.max(governing.since, denialsEnded)
+    return { allowed: true, reason: governs === 'account' ? 'account_granted' : 'device_granted', since, entry: governing.entry }
+  }
+  if (openByDefault) return { allowed: true, reason: 'default_granted', since: denialsEnded, entry: null }
+  return refuse('not_granted')
+}
+
+/** Whether an event captured at `capturedAt` (epoch ms) is covered by a permission, without a gap since then. */
+export function decide (permission: Permission, capturedAt: number): Decision {
+  if (!permission.allowed) return { outcome: 'dropped', reason: permission.reason }
+  if (capturedAt < permission.since) return { outcome: 'dropped', reason: 'captured_before_consent' }
+  return { outcome: 'accepted', reason: permission.reason, entry: permission.entry }
+}
+
+function refuse (reason: DropReason): Permission {
+  return { allowed: false, reason }
+}

@@ -1,0 +1,71 @@
+/** What becomes of one event: judged by the catalogue first, then by consent, its gated fields each by their own purpose. */
+import { eventKey, type Catalog, type EventDefinition } from './catalog.ts'
+import { decide, type AcceptReason, type DropReason, type Permission } from './consent.ts'
+import type { RejectReason, SentEvent } from './event.ts'
+
+export type PermissionOf = (purposeId: string) => Permission
+
+export type Judgement =
+  { outcome: 'rejected', reason: RejectReason, detail?: string } |
+  { outcome: 'dropped', reason: DropReason } |
+  {
+    outcome: 'accepted'
+    reason: AcceptReason
+    entry: string | null
+    definition: EventDefinition
+    properties: Record<string, unknown>
+    /** Pointers of the gated fields that were taken out. */
+    stripped: string[]
+    /** The purposes of the gated fields that are still in. */
+    fieldPurposes: string[]
+  }
+
+/** Judges an event captured at `capturedAt`; one captured before `oldest` is refused (both epoch ms). */
+export function judgeEvent (
+  catalog: Catalog, permissionOf: PermissionOf, event: SentEvent, capturedAt: number, oldest: number
+): Judgement {
+  const definition = catalog.events.get(eventKey(event.name, event.version))
+  if (definition === undefined) return { outcome: 'rejected', reason: 'unknown_event' }
+  if (capturedAt < oldest) return { outcome: 'rejected', reason: 'too_old' }
+  const fault = definition.findFault(event.properties)
+  if (fault !== undefined) return { outcome: 'rejected', reason: 'invalid_properties', detail: fault }
+  const decision = decide(permissionOf(definition.purpose.id), capturedAt)
+  if (decision.outcome === 'dropped') return decision
+  const fields = stripFields(definition, event.properties, permissionOf, capturedAt)
+  return { outcome: 'accepted', reason: decision.reason, entry: decision.entry, definition, ...fields }
+}
+
+/** Takes out every gated field whose own purpose does not permit it. */
+export function stripFields (
+  definition: EventDefinition, properties: Record<string, unknown>, permissionOf: PermissionOf, capturedAt: number
+): { properties: Record<string, unknown>, stripped: string[], fieldPurposes: string[] } {
+  let kept = properties
+  const stripped: string[] = []
+  const fieldPurposes: string[] = []
+  for (const field of definition.gatedFields) {
+    if (!holdsPath(kept, field.path)) continue
+    if (decide(permissionOf(field.purpose), capturedAt).outcome === 'accepted') {
+      if (!fieldPurposes.includes(field.purpose)) fieldPurposes.push(field.purpose)
+    } else {
+      kept = withoutPath(kept, field.path)
+      stripped.push(field.pointer)
+    }
+  }
+  return { properties: kept, stripped, fieldPurposes }
+}
+
+function holdsPath (value: Record<string, unknown>, path: readonly string[]): boolean {
+  let here: unknown = value
+  for (const name of path) {
+    if (typeof here !== 'object' || here === null || !Object.hasOwn(here, name)) return false
+    here = (here as Record<string, unknown>)[name]
+  }
+  return true
+}
+
+function withoutPath (value: Record<string, unknown>, path: readonly string[]): Record<string, unknown> {
+  const [name, ...rest] = path
+  if (name === undefined) return value
+  const { [name]: inner, ...others } = value
+  return rest.length === 0 ? others : { ...others, [name]: withoutPath(inner as Record<string, unknown>, rest) }
+}

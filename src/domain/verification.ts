@@ -1,0 +1,60 @@
+/** The numbers and rules of verification: what gates a change of settings. */
+
+export const verificationPurposes = [
+  'privacy.update', 'data.export', 'data.erase', 'two_step.enroll', 'two_step.replace', 'two_step.disable',
+  'backup_codes.regenerate', 'sign_in'
+] as const
+export type VerificationPurpose = typeof verificationPurposes[number]
+
+export type Method = 'totp' | 'email' | 'backup_code'
+
+export const challengeLifetimeMs = 15 * 60_000
+export const emailCodeLifetimeMs = 10 * 60_000
+export const attemptsPerChallenge = 5
+export const openChallengesMax = 10
+export const challengesPerHourMax = 30
+export const tokenLifetimeSeconds = 300
+
+/** Assurance of each method, as the verification token states it (RFC 9068 `acr`, RFC 8176 `amr`). */
+export const assuranceOf: Readonly<Record<Method, { acr: string, amr: readonly string[] }>> = {
+  totp: { acr: 'urn:assent:acr:2sv', amr: ['otp'] },
+  backup_code: { acr: 'urn:assent:acr:2sv', amr: ['recovery'] },
+  email: { acr: 'urn:assent:acr:email', amr: ['mca', 'email'] }
+}
+
+/**
+ * How long an account is locked after its n-th consecutive failure, in ms; 0 for no lock
+ * (NIST SP 800-63B-4, 3.2.2: throttling by growing delays).
+ */
+export function lockAfter (consecutiveFailures: number): number {
+  if (consecutiveFailures === 0 || consecutiveFailures % 5 !== 0) return 0
+  return [30_000, 120_000, 480_000, 1_920_000][consecutiveFailures / 5 - 1] ?? 3_600_000
+}
+
+/** What a verification token says. Times are epoch seconds. */
+export interface VerificationClaims {
+  sub: string
+  sid: string
+  purpose: VerificationPurpose
+  jti: string
+  auth_time: number
+  acr: string
+  amr: readonly string[]
+  security_version: number
+  /** Digest of the change that the challenge named, when it named one. */
+  change_digest?: string
+  exp: number
+}
+
+/**
+ * Brings a typed code to its plain form: compatibility forms folded (full-width digits), spaces and hyphens taken out.
+ */
+export function normaliseCode (typed: string): string {
+  return typed.normalize('NFKC').replace(/[\s\p{Pd}]/gu, '')
+}
+
+/** What can be shown of an address without giving it away: the first letter and the domain. */
+export function addressHint (address: string): string {
+  const at = address.lastIndexOf('@')
+  return `${address.slice(0, 1)}***${address.slice(at)}`
+}

@@ -1,0 +1,123 @@
+/** What the flows need from the edges. Each edge implements its part; the tests use the real ones. */
+import type { DecisionCount } from '../domain/event.ts'
+import type { ConsentRecord, Standing } from '../domain/consent.ts'
+import type { LedgerEntry, Subject } from '../domain/ledger.ts'
+import { Unavailable } from '../domain/unavailable.ts'
+
+/** Who posted a batch: what the writer needs to ask consent again. */
+export interface BatchOwner {
+  accountId: string | undefined
+  deviceId: string | undefined
+  orgId: string | undefined
+  region: string | undefined
+}
+
+/**
+ * Rows of one batch that depend on the same purposes: the event's own, and those of the gated fields that are
+ * still in them. What consent still covers is passed on without being parsed.
+ */
+export interface Frame {
+  purpose: string
+  fieldPurposes: readonly string[]
+  rows: number
+  /** The earliest capture in the frame, epoch ms: what permits it permits them all. */
+  firstCapturedAt: number
+  /** One line per row (`serialiseRow`), zstd, base64. */
+  body: string
+}
+
+/** One accepted request, as it waits in the queue. */
+export interface QueuedBatch {
+  schema: 1
+  requestId: string
+  owner: BatchOwner
+  product: string
+  release: number
+  receivedAt: number
+  frames: readonly Frame[]
+  counts: readonly DecisionCount[]
+}
+
+export interface ConsentReader {
+  /** The standing of each owner at this moment; throws when it cannot be read, never guesses. */
+  readStandings: (owners: readonly BatchOwner[]) => Promise<Standing[]>
+}
+
+/** One owner's standing. */
+export async function readStanding (consents: ConsentReader, owner: BatchOwner): Promise<Standing> {
+  const [standing] = await consents.readStandings([owner])
+  if (standing === undefined) throw new Unavailable('consent')
+  return standing
+}
+
+export interface EventQueue {
+  /** Resolves when the batch is durable. */
+  add: (batch: QueuedBatch) => Promise<void>
+}
+
+export interface DeviceRegister {
+  /** Notes that an account uses a device with a product release, at most once an hour for the same three. */
+  see: (accountId: string, deviceId: string, product: string, release: number, at: number) => Promise<void>
+  list: (accountId: string) => Promise<SeenDevice[]>
+}
+
+export interface SeenDevice {
+  device_id: string
+  products: string[]
+  last_seen_at: number | null
+}
+
+/** Packs and unpacks the lines of a frame. */
+export interface FrameCodec {
+  pack: (lines: readonly string[]) => string
+  /** The lines, joined by line feeds. */
+  unpack: (body: string) => string
+}
+
+/** How many rows of one batch were refused just before the insert. */
+export interface CountedBatch {
+  requestId: string
+  receivedAt: number
+  product: string
+  release: number
+  stage: 'intake' | 'write'
+  counts: readonly DecisionCount[]
+}
+
+export interface FailedRow {
+  requestId: string
+  eventId: string
+  name: string
+  accountRef: string
+  deviceRef: string
+  reason: string
+  /** The line that could not be inserted. */
+  row: string
+}
+
+export interface EventTable {
+  /** Inserts lines made by `serialiseRow`, joined by line feeds. The same rows again are the same rows. */
+  insert: (lines: string) => Promise<void>
+  insertCounts: (batches: readonly CountedBatch[]) => Promise<void>
+  insertFailed: (rows: readonly FailedRow[]) => Promise<void>
+  /** Whether an error says that the data is at fault, so that trying again cannot help. */
+  isDataFault: (error: unknown) => boolean
+}
+
+export interface SpentToken { jti: string, expiresInSeconds: number, securityVersion: number }
+
+export type WriteOutcome = 'written' | 'conflict' | 'spent' | 'superseded'
+
+export interface ConsentStore extends ConsentReader {
+  read: (subject: Subject) => Promise<ConsentRecord>
+  /**
+   * Writes a record with the ledger entries that tell how it came about, and spends the token that pays for it, in one
+   * atomic step, if the record is still `before`. `superseded`: the account's security version is no longer the token's.
+   */
+  write: (subject: Subject, before: ConsentRecord, after: ConsentRecord, entries: readonly LedgerEntry[], token?: SpentToken) => Promise<WriteOutcome>
+}
+
+export interface LedgerReader {
+  /** A subject's entries, newest first, from below `beforeRevision`. Waits until the ledger holds revision `head`. */
+  history: (subject: Subject, head: number, limit: number, beforeRevision: number | undefined) => Promise<LedgerEntry[]>
+}

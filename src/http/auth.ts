@@ -1,0 +1,157 @@
+/** Who calls: the access token of a configured issuer, verified before anything else of a request is looked at. */
+import { createHash } from 'node:crypto'
+import fastifyJwt from '@fastify/jwt'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { AccountKind, Caller, Person } from '../domain/caller.ts'
+import { Unavailable } from '../domain/unavailable.ts'
+import { deviceIdPattern } from './shapes.ts'
+import { Problem } from './problem.ts'
+
+/** An issuer as this layer needs it. */
+export interface TokenIssuer {
+  issuer: string
+  audience: string
+  algorithms: string[]
+  namespace: string | undefined
+  accountKind: AccountKind
+  publicKey: (header: { alg: string, kid?: string }) => Promise<string | undefined>
+}
+
+export type Scope = 'telemetry:write' | 'settings' | 'privacy:read' | 'privacy:admin' | 'verification:delegate' | 'security:admin'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller | null
+  }
+}
+
+const tokenBytesMax = 8192
+const clockSkewMs = 30_000
+
+const claimsShape = z.looseObject({
+  sub: z.string().min(1).max(255).regex(/^[^\p{Cc}\p{Cs}]+$/u),
+  exp: z.number(),
+  iat: z.number().optional(),
+  scope: z.string().default(''),
+  device_id: z.string().regex(deviceIdPattern).optional(),
+  org_id: z.string().min(1).max(255).optional(),
+  account_kind: z.enum(['personal', 'organization']).optional(),
+  region: z.string().max(64).optional(),
+  email: z.string().max(320).optional(),
+  locale: z.string().max(64).optional(),
+  auth_time: z.number().optional(),
+  sid: z.string().min(1).max(255).optional()
+})
+
+type Verify = (request: FastifyRequest) => Promise<unknown>
+
+/** Registers @fastify/jwt once per issuer, each with its own pinned algorithms, and authenticates every route that states a scope. */
+export async function registerAuth (app: FastifyInstance, issuers: readonly TokenIssuer[], now: () => number): Promise<void> {
+  const verifiers = new Map<string, { issuer: TokenIssuer, verify: Verify }>()
+  for (const [index, issuer] of issuers.entries()) {
+    const namespace = `issuer${String(index)}`
+    await app.register(fastifyJwt, {
+      namespace,
+      secret: async (_request: FastifyRequest, token: object) => {
+        const key = await issuer.publicKey((token as { header: { alg: string, kid?: string } }).header)
+        if (key === undefined) throw invalidToken()
+        return key
+      },
+      decode: { complete: true },
+      verify: {
+        algorithms: issuer.algorithms as never,
+        allowedIss: issuer.issuer,
+        allowedAud: issuer.audience,
+        requiredClaims: ['iss', 'aud', 'exp', 'sub'],
+        clockTolerance: clockSkewMs,
+        cache: 10_000,
+        cacheTTL: 60_000
+      }
+    })
+    verifiers.set(issuer.issuer, {
+      issuer,
+      verify: async request => await (request as unknown as Record<string, () => Promise<unknown>>)[`${namespace}JwtVerify`]?.()
+    })
+  }
+  app.decorateRequest('caller', null)
+
+  const authenticate = async (request: FastifyRequest): Promise<Caller> => {
+    const token = bearerToken(request)
+    const found = verifiers.get(issuerOf(token))
+    if (found === undefined) throw invalidToken()
+    let claims
+    try {
+      claims = claimsShape.parse(await found.verify(request))
+    } catch (error) {
+      if (error instanceof Unavailable) throw error
+      throw invalidToken()
+    }
+    if (claims.iat !== undefined && claims.iat * 1000 > now() + clockSkewMs) throw invalidToken()
+    return callerOf(claims, found.issuer, issuers.length > 1, token)
+  }
+
+  app.addHook('onRequest', async request => {
+    const { scope } = request.routeOptions.config
+    if (scope === undefined) return
+    const caller = await authenticate(request)
+    if (!caller.scopes.has(scope)) throw insufficientScope(scope)
+    request.caller = caller
+  })
+}
+
+/** The caller of a route that states a scope. */
+export function callerOfRequest (request: FastifyRequest): Caller {
+  if (request.caller === null) throw new Error('a route without a scope has no caller')
+  return request.caller
+}
+
+/** The signed-in person of a route that states a scope. */
+export function personOfRequest (request: FastifyRequest): Person {
+  const caller = callerOfRequest(request)
+  if (caller.accountId === undefined) throw new Problem('account-required')
+  return { ...caller, accountId: caller.accountId }
+}
+
+function callerOf (claims: z.infer<typeof claimsShape>, issuer: TokenIssuer, several: boolean, token: string): Caller {
+  const signedOut = claims.sub === 'anonymous' || claims.sub.startsWith('device:')
+  if (claims.sub.startsWith('device:') && claims.sub !== `device:${claims.device_id ?? ''}`) throw invalidToken()
+  const subject = several && issuer.namespace !== undefined ? `${issuer.namespace}:${claims.sub}` : claims.sub
+  return {
+    subject,
+    accountId: signedOut ? undefined : subject,
+    deviceId: claims.device_id,
+    orgId: claims.org_id,
+    accountKind: claims.account_kind ?? issuer.accountKind,
+    region: claims.region,
+    email: claims.email,
+    language: claims.locale,
+    authTime: claims.auth_time,
+    session: claims.sid ?? createHash('sha256').update(token).digest('base64url'),
+    scopes: new Set(claims.scope.split(' '))
+  }
+}
+
+function bearerToken (request: FastifyRequest): string {
+  const match = /^Bearer ([\w.~+/=-]+)$/i.exec(request.headers.authorization ?? '')
+  if (match?.[1] === undefined || match[1].length > tokenBytesMax) throw invalidToken()
+  return match[1]
+}
+
+/** The issuer a token claims to be from: it only says whose keys to check it with. */
+function issuerOf (token: string): string {
+  try {
+    const payload = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as { iss?: unknown } | null
+    return typeof payload?.iss === 'string' ? payload.iss : ''
+  } catch {
+    return ''
+  }
+}
+
+function invalidToken (): Problem {
+  return new Problem('invalid-token', { headers: { 'www-authenticate': 'Bearer error="invalid_token"' } })
+}
+
+function insufficientScope (scope: Scope): Problem {
+  return new Problem('insufficient-scope', { headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` } })
+}

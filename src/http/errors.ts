@@ -1,0 +1,59 @@
+/** Turns whatever went wrong into a problem document. No stack and no library's words go out. */
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { Unavailable } from '../domain/unavailable.ts'
+import { Problem, problemDocument, problems, sendProblem, type ProblemSlug } from './problem.ts'
+
+/** What Fastify itself refuses, by its code. */
+const ofFastify: Readonly<Record<string, ProblemSlug>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'batch-too-large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid-request',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid-json',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'invalid-json',
+  FST_ERR_BAD_URL: 'not-found',
+  FST_ERR_MAX_URL_LENGTH_EXCEEDED: 'uri-too-long'
+}
+
+interface Thrown extends Error { code?: string, statusCode?: number, validation?: Array<{ instancePath: string, message?: string }> }
+
+export function registerErrors (app: FastifyInstance): void {
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new Problem('not-found')))
+  app.setErrorHandler((error: Thrown, request, reply) => {
+    if (error instanceof Problem) return sendProblem(reply, error)
+    if (error instanceof Unavailable) {
+      request.log.warn({ route: request.routeOptions.url, what: error.message }, 'request.unavailable')
+      return sendProblem(reply, new Problem(request.routeOptions.config.unavailable ?? 'unavailable'))
+    }
+    if (error.validation !== undefined) {
+      const errors = error.validation.slice(0, 20).map(({ instancePath, message }) => ({
+        pointer: instancePath,
+        detail: message === undefined || message.startsWith('Unrecognized key') ? 'has members that are not known' : message
+      }))
+      return sendProblem(reply, new Problem('invalid-request', { errors }))
+    }
+    const slug = ofFastify[error.code ?? '']
+    if (slug !== undefined) return sendProblem(reply, new Problem(slug))
+    if (error.statusCode !== undefined && error.statusCode < 500) return sendProblem(reply, new Problem('invalid-request'))
+    request.log.error({ route: request.routeOptions.url, kind: error.name, code: error.code, stack: error.stack?.split('\n').slice(1) }, 'request.failed')
+    return sendProblem(reply, new Problem('internal-error'))
+  })
+}
+
+/** Answers what is no HTTP request that could be routed, and closes. */
+export function answerBrokenRequest (error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const slug: ProblemSlug = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    ? 'request-timeout'
+    : error.code === 'HPE_HEADER_OVERFLOW' ? 'headers-too-large' : 'invalid-request'
+  const { status } = problems[slug]
+  const body = JSON.stringify(problemDocument(slug, {}, ''))
+  socket.end([
+    `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}`, 'Content-Type: application/problem+json',
+    `Content-Length: ${String(Buffer.byteLength(body))}`, 'Connection: close', '', body
+  ].join('\r\n'))
+}

@@ -1,0 +1,122 @@
+/** Where desktop products post events. */
+import type { FastifyPluginAsync } from 'fastify'
+import { z } from 'zod'
+import type { BatchElement, EventOutcome, RejectReason } from '../../domain/event.ts'
+import type { AcceptEvents } from '../../flows/accept-events.ts'
+import type { BatchOwner } from '../../flows/ports.ts'
+import type { Caller } from '../../domain/caller.ts'
+import { callerOfRequest } from '../auth.ts'
+import type { ScanFinding } from '../json-scan.ts'
+import { Problem } from '../problem.ts'
+import { deviceIdShape, faultsOf, instantShape, productShape, uuidShape } from '../shapes.ts'
+
+export interface EventRouteOptions {
+  acceptEvents: AcceptEvents
+  eventsPerBatchMax: number
+  eventBytesMax: number
+}
+
+const eventShape = z.strictObject({
+  id: uuidShape,
+  name: z.string().min(1).max(128),
+  version: z.int().min(1).max(65_535),
+  occurred_at: instantShape,
+  properties: z.looseObject({})
+})
+
+const envelopeShape = z.strictObject({
+  batch_id: uuidShape,
+  sent_at: instantShape,
+  device_id: deviceIdShape.optional(),
+  product: productShape,
+  events: z.array(z.unknown()).min(1)
+})
+
+const answerShape = z.object({
+  batch_id: z.uuid(),
+  accepted: z.int(),
+  dropped: z.int(),
+  rejected: z.int(),
+  results: z.array(z.object({
+    id: z.string().nullable(),
+    index: z.int().optional().meta({ description: 'Place in the batch, where the id could not be read' }),
+    outcome: z.enum(['accepted', 'dropped', 'rejected']),
+    reason: z.string(),
+    detail: z.string().optional(),
+    stripped: z.array(z.string()).optional()
+  })),
+  consent: z.object({ revision: z.int(), stop: z.array(z.string()) })
+})
+
+const faultReasons: Readonly<Record<ScanFinding['reason'], RejectReason>> = {
+  'duplicate-key': 'duplicate_key',
+  'invalid-string': 'invalid_string',
+  'invalid-number': 'invalid_number',
+  'too-deep': 'invalid_event',
+  'forbidden-key': 'invalid_event'
+}
+
+export function eventRoutes ({ acceptEvents, eventsPerBatchMax, eventBytesMax }: EventRouteOptions): FastifyPluginAsync {
+  return async app => {
+    app.post('/v1/events', {
+      config: { scope: 'telemetry:write' },
+      // Described for the document; the body is judged by the handler, one event at a time.
+      schema: {
+        summary: 'Post a batch of events',
+        tags: ['products'],
+        security: [{ accessToken: [] }],
+        body: envelopeShape.extend({ events: z.array(eventShape).min(1).max(1000) }),
+        response: { 202: answerShape }
+      },
+      validatorCompiler: () => value => ({ value })
+    }, async (request, reply) => {
+      const body = request.body as { events?: unknown[] } | null | undefined
+      if (Array.isArray(body?.events) && body.events.length > eventsPerBatchMax) throw new Problem('batch-too-large')
+      const envelope = envelopeShape.safeParse(body)
+      if (!envelope.success) throw new Problem('invalid-batch', { errors: faultsOf(envelope.error) })
+      const { batch_id: batchId, sent_at: sentAt, device_id: deviceId, product, events } = envelope.data
+      const elements = events.map((event, index) => readElement(event, request.eventFaults?.get(index), eventBytesMax))
+      const owner = ownerOf(callerOfRequest(request), deviceId)
+      const accepted = await acceptEvents(owner, {
+        batchId, sentAt, product: { name: product.name, release: product.release, version: product.version }, elements
+      })
+      return await reply.code(202).send({
+        batch_id: batchId,
+        accepted: accepted.accepted,
+        dropped: accepted.dropped,
+        rejected: accepted.rejected,
+        results: accepted.outcomes.flatMap((outcome, index) => showOutcome(outcome, elements[index], index)),
+        consent: { revision: accepted.revision, stop: accepted.stop }
+      })
+    })
+  }
+}
+
+/** Whose events these are: the token's account, and the device of the token or, where it names none, of the request. */
+export function ownerOf (caller: Caller, deviceId: string | undefined): BatchOwner {
+  if (caller.deviceId !== undefined && deviceId !== undefined && caller.deviceId !== deviceId) throw new Problem('device-mismatch')
+  return { accountId: caller.accountId, deviceId: caller.deviceId ?? deviceId, orgId: caller.orgId, region: caller.region }
+}
+
+function readElement (value: unknown, finding: ScanFinding | undefined, eventBytesMax: number): BatchElement {
+  if (finding !== undefined) return reject(value, faultReasons[finding.reason], finding.pointer)
+  const event = eventShape.safeParse(value)
+  if (!event.success) {
+    const [fault] = faultsOf(event.error)
+    return reject(value, 'invalid_event', `${fault?.pointer ?? ''} ${fault?.detail ?? ''}`.trim())
+  }
+  const { id, name, version, occurred_at: occurredAt, properties } = event.data
+  if (Buffer.byteLength(JSON.stringify(properties)) > eventBytesMax) return reject(value, 'event_too_large')
+  return { event: { id, name, version, occurredAt, properties } }
+}
+
+function reject (value: unknown, reason: RejectReason, detail?: string): BatchElement {
+  const id = uuidShape.safeParse((value as { id?: unknown } | null)?.id)
+  return { id: id.success ? id.data : null, fault: { outcome: 'rejected', reason, ...(detail === undefined ? {} : { detail }) } }
+}
+
+function showOutcome (outcome: EventOutcome, element: BatchElement | undefined, index: number): Array<Record<string, unknown>> {
+  if (outcome.outcome === 'accepted' && outcome.reason !== 'duplicate' && !('stripped' in outcome && outcome.stripped.length > 0)) return []
+  const id = element?.event?.id ?? (element !== undefined && 'id' in element ? element.id : null)
+  return [{ id, ...(id === null ? { index } : {}), ...outcome }]
+}

@@ -1,0 +1,49 @@
+/** For those who run the service: is it alive, can it work, how much does it do; and what its errors mean. */
+import type { FastifyPluginAsync } from 'fastify'
+import { z } from 'zod'
+import { Problem, problems } from '../problem.ts'
+
+/** `clickhouse` is null in a process that does not use it. */
+export interface Readiness { redis: boolean, clickhouse: boolean | null, pending: number | null }
+
+export interface OperatorRouteOptions {
+  readiness: () => Promise<Readiness>
+  /** In Prometheus' text form; undefined when metrics have a port of their own. */
+  metrics: (() => Promise<{ type: string, text: string }>) | undefined
+}
+
+const readinessShape = z.object({ ready: z.boolean(), redis: z.boolean(), clickhouse: z.boolean().nullable(), pending: z.int().nullable() })
+
+export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): FastifyPluginAsync {
+  return async app => {
+    app.get('/health/live', {
+      schema: { summary: 'The process is alive', tags: ['operators'], response: { 200: z.object({ live: z.literal(true) }) } }
+    }, async () => ({ live: true }))
+
+    app.get('/health/ready', {
+      schema: { summary: 'The service can do its work', tags: ['operators'], response: { 200: readinessShape, 503: readinessShape } }
+    }, async (_request, reply) => {
+      const state = await readiness()
+      const ready = state.redis && state.clickhouse !== false
+      if (!ready) reply.code(503).header('retry-after', '1')
+      return { ready, ...state }
+    })
+
+    if (metrics !== undefined) {
+      app.get('/metrics', { schema: { summary: 'Metrics for Prometheus', tags: ['operators'] } }, async (_request, reply) => {
+        const { type, text } = await metrics()
+        return await reply.header('content-type', type).send(text)
+      })
+    }
+
+    app.get<{ Params: { slug: string } }>('/problems/:slug', {
+      schema: { summary: 'What an error means', tags: ['operators'], params: z.strictObject({ slug: z.string().max(64) }) }
+    }, async (request, reply) => {
+      const { slug } = request.params
+      if (!Object.hasOwn(problems, slug)) throw new Problem('not-found')
+      const { status, title, help } = problems[slug as keyof typeof problems]
+      return await reply.type('text/html; charset=utf-8').serializer(String).send(
+        `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1><p>${slug}, HTTP status ${String(status)}</p><p>${help}</p></html>`)
+    })
+  }
+}

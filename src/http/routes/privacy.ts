@@ -1,0 +1,158 @@
+/** Where people see and change what they agree to. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { Catalog } from '../../domain/catalog.ts'
+import type { LedgerEntry } from '../../domain/ledger.ts'
+import type { ChangeSettings, PatchRefusal, PrivacySettings, SettingsPatch, ShownChoice } from '../../flows/change-settings.ts'
+import type { VerifyPerson } from '../../flows/verify-person.ts'
+import { callerOfRequest, personOfRequest } from '../auth.ts'
+import { Problem } from '../problem.ts'
+import { deviceIdShape, showTime, shownTime } from '../shapes.ts'
+import { needsVerification, requirePayment } from '../verification.ts'
+import { purposeShape, showPurpose } from './catalog.ts'
+
+export interface PrivacyRouteOptions {
+  catalog: Catalog
+  changeSettings: ChangeSettings
+  verifyPerson: VerifyPerson
+  privacyContact: string
+  /** Cursors are sealed, so that one cannot be made up. */
+  cursors: { write: (revision: number, accountId: string) => string, read: (cursor: string, accountId: string) => number | undefined }
+}
+
+const purposeName = z.string().min(1).max(64)
+const choices = z.record(purposeName, z.enum(['granted', 'denied'])).refine(value => Object.keys(value).length <= 100, 'has too many members')
+const patchShape = z.strictObject({
+  account: choices.optional(),
+  devices: z.record(deviceIdShape, z.record(purposeName, z.enum(['granted', 'denied', 'cleared']))).refine(value => Object.keys(value).length <= 100, 'has too many members').optional(),
+  notice_version: z.string().regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 printable ASCII characters').optional()
+})
+const shownChoices = z.record(z.string(), z.object({ state: z.enum(['absent', 'granted', 'denied']), since: shownTime.nullable() }))
+const settingsShape = z.object({
+  revision: z.int(),
+  purposes: z.array(purposeShape.extend({ changeable: z.boolean() })),
+  account: shownChoices,
+  devices: z.array(z.object({ device_id: z.string(), products: z.array(z.string()), last_seen_at: shownTime.nullable(), choices: shownChoices })),
+  default: z.enum(['granted', 'denied']),
+  contact: z.string()
+})
+const changedShape = settingsShape.extend({ entries: z.array(z.string()) })
+const secured = { tags: ['people'], security: [{ accessToken: [] }] }
+
+export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyContact, cursors }: PrivacyRouteOptions): FastifyPluginAsyncZod {
+  const answer = async (reply: FastifyReply, settings: PrivacySettings, entries?: string[]): Promise<FastifyReply> =>
+    await reply.header('etag', `"${String(settings.revision)}"`).send({
+      revision: settings.revision,
+      purposes: catalog.purposes.map(purpose => ({ ...showPurpose(purpose), changeable: !purpose.required })),
+      account: showChoices(settings.account),
+      devices: settings.devices.map(device => ({
+        ...device,
+        last_seen_at: device.last_seen_at === null ? null : showTime(device.last_seen_at),
+        choices: showChoices(device.choices)
+      })),
+      default: settings.default,
+      contact: privacyContact,
+      ...(entries === undefined ? {} : { entries })
+    })
+
+  const refuse = (refusal: PatchRefusal): Problem => {
+    if (refusal === 'unknown-device') return new Problem('not-found', { detail: 'This is not one of your devices.' })
+    return new Problem(refusal, { members: { contact: privacyContact } })
+  }
+
+  return async app => {
+    app.get('/v1/me/privacy', {
+      config: { scope: 'settings' },
+      schema: { summary: 'What I agree to', ...secured, response: { 200: settingsShape } }
+    }, async (request, reply) => await answer(reply, await changeSettings.read(personOfRequest(request))))
+
+    app.patch('/v1/me/privacy', {
+      config: { scope: 'settings' },
+      schema: {
+        summary: 'Change what I agree to',
+        ...secured,
+        headers: z.looseObject({ 'if-match': z.string().optional(), 'verification-token': z.string().optional() }),
+        body: patchShape,
+        response: { 200: changedShape }
+      }
+    }, async (request, reply) => {
+      const person = personOfRequest(request)
+      const patch: SettingsPatch = request.body
+      const expected = expectedRevision(request)
+      const refusal = await changeSettings.findRefusal(person, patch)
+      if (refusal !== undefined) throw refuse(refusal)
+      const payment = await requirePayment(verifyPerson, request, person, 'privacy.update', patch)
+      const outcome = await changeSettings.patch(person, patch, expected, payment)
+      if (outcome.changed) return await answer(reply, outcome.settings, outcome.entries)
+      if (outcome.reason === 'revision-mismatch') throw new Problem('revision-mismatch')
+      throw needsVerification(outcome.reason === 'verification-spent' ? 'verification-spent' : 'verification-required')
+    })
+
+    app.post('/v1/me/privacy/stop', {
+      config: { scope: 'settings' },
+      schema: { summary: 'Stop all optional collection, at once', ...secured, response: { 200: changedShape } }
+    }, async (request, reply) => {
+      const { settings, entries } = await changeSettings.stop(personOfRequest(request))
+      return await answer(reply, settings, entries)
+    })
+
+    app.get('/v1/me/privacy/history', {
+      config: { scope: 'settings' },
+      schema: {
+        summary: 'What I agreed to, and when; newest first',
+        ...secured,
+        querystring: z.strictObject({
+          limit: z.string().regex(/^[0-9]{1,3}$/, 'must be a number from 1 to 200').transform(Number).refine(limit => limit >= 1 && limit <= 200, 'must be a number from 1 to 200').optional(),
+          cursor: z.string().max(200).optional()
+        }),
+        response: { 200: z.object({ entries: z.array(z.record(z.string(), z.unknown())), next_cursor: z.string().optional() }) }
+      }
+    }, async request => {
+      const person = personOfRequest(request)
+      const limit = request.query.limit ?? 50
+      const before = request.query.cursor === undefined ? undefined : cursors.read(request.query.cursor, person.accountId)
+      if (request.query.cursor !== undefined && before === undefined) {
+        throw new Problem('invalid-request', { errors: [{ pointer: '/cursor', detail: 'is not a cursor that was given to you' }] })
+      }
+      const entries = await changeSettings.history(person, limit, before)
+      const last = entries.at(-1)
+      const more = entries.length === limit && last !== undefined && last.revision > 1
+      return { entries: entries.map(showEntry), ...(more ? { next_cursor: cursors.write(last.revision, person.accountId) } : {}) }
+    })
+
+    app.put('/v1/devices/:device_id/privacy', {
+      config: { scope: 'settings' },
+      schema: {
+        summary: 'Choose on a device while nobody is signed in',
+        tags: ['people'],
+        security: [{ accessToken: [] }],
+        params: z.strictObject({ device_id: deviceIdShape }),
+        body: choices.refine(value => Object.keys(value).length > 0, 'must name a purpose'),
+        response: { 200: z.object({ device_id: z.string(), revision: z.int(), choices: shownChoices, entries: z.array(z.string()) }) }
+      }
+    }, async request => {
+      const caller = callerOfRequest(request)
+      if (caller.accountId !== undefined || caller.deviceId !== request.params.device_id) throw new Problem('not-found', { detail: 'The token is not this device\'s.' })
+      const refusal = changeSettings.findDeviceRefusal(Object.keys(request.body))
+      if (refusal !== undefined) throw refuse(refusal)
+      const { revision, choices: now, entries } = await changeSettings.changeDevice(request.params.device_id, request.body)
+      return { device_id: request.params.device_id, revision, choices: showChoices(now), entries }
+    })
+  }
+}
+
+/** The revision in If-Match; one that no settings ever had for an ETag of another form. */
+function expectedRevision (request: FastifyRequest): number {
+  const ifMatch = request.headers['if-match']
+  if (ifMatch === undefined) throw new Problem('precondition-required')
+  return Number(/^"([0-9]{1,15})"$/.exec(ifMatch)?.[1] ?? -1)
+}
+
+function showChoices (choices: Record<string, ShownChoice>): Record<string, { state: ShownChoice['state'], since: string | null }> {
+  return Object.fromEntries(Object.entries(choices).map(([purpose, { state, since }]) => [purpose, { state, since: since === null ? null : showTime(since) }]))
+}
+
+function showEntry (entry: LedgerEntry): Record<string, unknown> {
+  return { ...entry, effective_at: showTime(entry.effective_at), recorded_at: showTime(entry.recorded_at) }
+}

@@ -1,0 +1,117 @@
+/** Where people prove who they are before a change. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { tokenLifetimeSeconds, verificationPurposes } from '../../domain/verification.ts'
+import type { ShownChallenge, VerifyPerson } from '../../flows/verify-person.ts'
+import { personOfRequest } from '../auth.ts'
+import { Problem, secondsOf } from '../problem.ts'
+import { showTime, shownTime } from '../shapes.ts'
+
+export interface VerificationRouteOptions {
+  verifyPerson: VerifyPerson
+  publicKeys: { keys: Array<Record<string, unknown>> }
+  resendSeconds: number
+}
+
+const challengeShape = z.object({
+  id: z.string(),
+  purpose: z.string(),
+  methods: z.array(z.object({ type: z.enum(['totp', 'email', 'backup_code']), hint: z.string().optional(), sent: z.boolean().optional(), remaining: z.int().optional() })),
+  expires_at: shownTime,
+  attempts_remaining: z.int()
+})
+const byId = z.strictObject({ id: z.string().min(1).max(128) })
+const config = { scope: 'settings', unavailable: 'verification-unavailable' } as const
+const secured = { tags: ['verification'], security: [{ accessToken: [] }] }
+
+export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }: VerificationRouteOptions): FastifyPluginAsyncZod {
+  return async app => {
+    app.post('/v1/verification/challenges', {
+      config,
+      schema: {
+        summary: 'Open a challenge for one change',
+        ...secured,
+        body: z.strictObject({ purpose: z.enum(verificationPurposes), change: z.looseObject({}).optional() }),
+        response: { 201: challengeShape }
+      }
+    }, async (request, reply) => {
+      const outcome = await verifyPerson.open(personOfRequest(request), request.body.purpose, request.body.change)
+      if (outcome.opened) return await reply.code(201).send(show(outcome.challenge))
+      throw new Problem(outcome.reason, 'retryAfterMs' in outcome ? { retryAfterSeconds: secondsOf(outcome.retryAfterMs) } : {})
+    })
+
+    app.get('/v1/verification/challenges/:id', {
+      config,
+      schema: { summary: 'How a challenge stands', ...secured, params: byId, response: { 200: challengeShape } }
+    }, async request => {
+      const challenge = await verifyPerson.find(personOfRequest(request), request.params.id)
+      if (challenge === undefined) throw new Problem('not-found')
+      return show(challenge)
+    })
+
+    app.delete('/v1/verification/challenges/:id', {
+      config,
+      schema: { summary: 'Give a challenge up', ...secured, params: byId, response: { 204: z.null() } }
+    }, async (request, reply) => {
+      if (!await verifyPerson.cancel(personOfRequest(request), request.params.id)) throw new Problem('not-found')
+      return await reply.code(204).send(null)
+    })
+
+    app.post('/v1/verification/challenges/:id/email', {
+      config,
+      schema: {
+        summary: 'Send a code by e-mail',
+        ...secured,
+        params: byId,
+        response: { 202: z.object({ hint: z.string(), expires_at: shownTime, resend_after: shownTime }) }
+      }
+    }, async (request, reply) => {
+      const outcome = await verifyPerson.sendEmail(personOfRequest(request), request.params.id)
+      if (!outcome.sent) throw refusal(outcome)
+      return await reply.code(202).send({
+        hint: outcome.hint, expires_at: showTime(outcome.expiresAt), resend_after: showTime(outcome.sentAt + resendSeconds * 1000)
+      })
+    })
+
+    app.post('/v1/verification/challenges/:id/verify', {
+      config,
+      schema: {
+        summary: 'Verify with a code',
+        ...secured,
+        params: byId,
+        body: z.strictObject({ method: z.enum(['totp', 'email', 'backup_code']), code: z.string().min(1).max(100) }),
+        response: { 200: z.object({ verification_token: z.string(), expires_in: z.int(), purpose: z.string(), acr: z.string(), amr: z.array(z.string()) }) }
+      }
+    }, async request => {
+      const outcome = await verifyPerson.verify(personOfRequest(request), request.params.id, request.body.method, request.body.code)
+      if (!outcome.verified) throw refusal(outcome)
+      const { token, purpose, acr, amr } = outcome
+      return { verification_token: token, expires_in: tokenLifetimeSeconds, purpose, acr, amr: [...amr] }
+    })
+
+    app.get('/.well-known/jwks.json', {
+      schema: { summary: 'The keys that verification tokens are signed with', tags: ['verification'], response: { 200: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) } }
+    }, async () => publicKeys)
+  }
+}
+
+interface Refusal { reason: string, retryAfterMs?: number, attemptsRemaining?: number }
+
+function refusal ({ reason, retryAfterMs, attemptsRemaining }: Refusal): Problem {
+  switch (reason) {
+    case 'unknown': return new Problem('not-found')
+    case 'verified': return new Problem('challenge-verified')
+    case 'expired': return new Problem('challenge-expired')
+    case 'exhausted': return new Problem('challenge-exhausted')
+    case 'locked': return new Problem('verification-locked', { retryAfterSeconds: secondsOf(retryAfterMs ?? 0) })
+    case 'resend-too-soon': return new Problem('resend-too-soon', { retryAfterSeconds: secondsOf(retryAfterMs ?? 0) })
+    case 'email-quota': return new Problem('email-quota', { retryAfterSeconds: secondsOf(retryAfterMs ?? 0) })
+    case 'malformed-code': return new Problem('invalid-request', { errors: [{ pointer: '/code', detail: 'is not of the form of such a code' }] })
+    case 'invalid-code': return new Problem('invalid-code', { members: { attempts_remaining: attemptsRemaining } })
+    default: return new Problem('method-not-accepted')
+  }
+}
+
+function show (challenge: ShownChallenge): Omit<ShownChallenge, 'expires_at'> & { expires_at: string } {
+  return { ...challenge, expires_at: showTime(challenge.expires_at) }
+}

@@ -1,0 +1,24 @@
+/** What a gated route asks for: a verification token that pays for this change by this person. */
+import type { FastifyRequest } from 'fastify'
+import type { Person } from '../domain/caller.ts'
+import { assuranceOf, tokenLifetimeSeconds, type VerificationPurpose } from '../domain/verification.ts'
+import type { Payment } from '../flows/change-settings.ts'
+import type { VerifyPerson } from '../flows/verify-person.ts'
+import { Problem } from './problem.ts'
+
+/** The refusal of a change that is not paid for, with what would pay (RFC 9470). */
+export function needsVerification (slug: 'verification-required' | 'verification-spent'): Problem {
+  const acr = [...new Set(Object.values(assuranceOf).map(assurance => assurance.acr))].join(' ')
+  return new Problem(slug, {
+    headers: { 'www-authenticate': `Bearer error="insufficient_user_authentication", acr_values="${acr}", max_age="${String(tokenLifetimeSeconds)}"` }
+  })
+}
+
+export async function requirePayment (
+  verifyPerson: VerifyPerson, request: FastifyRequest, person: Person, purpose: VerificationPurpose, change: unknown
+): Promise<Payment> {
+  const header = request.headers['verification-token']
+  const checked = await verifyPerson.checkToken(person, typeof header === 'string' ? header : undefined, purpose, change)
+  if (checked.paid) return checked.payment
+  throw checked.reason === 'verification-required' ? needsVerification('verification-required') : new Problem('verification-mismatch')
+}

@@ -1,0 +1,61 @@
+/** The process: reads the settings, starts the service, and ends it when it is told to. */
+import { randomUUID } from 'node:crypto'
+import { pino } from 'pino'
+import { ConfigError, readConfig } from './config.ts'
+import { welcome } from './dev/welcome.ts'
+import { startService, type Service } from './service.ts'
+
+const help = `Usage: npm start
+
+Stores the usage events of desktop products as far as each person permits.
+
+With nothing configured it runs everything in this process, for development: a private Redis and
+ClickHouse in ./data, tokens at /dev/token, mail at /dev/inbox, SQL at /dev/sql.
+Settings are environment variables; .env.example describes each of them.
+
+Once it is up: /docs shows every call, /health/ready and /metrics how it is doing.
+`
+
+/** A start that is stopped ends with one line for each thing that is wrong. */
+function refuse (error: unknown): never {
+  const lines = error instanceof ConfigError ? error.message.split('\n') : [explain(error)]
+  for (const line of lines) process.stderr.write(`assent: cannot start: ${line}\n`)
+  process.exit(1)
+}
+
+function explain (error: unknown): string {
+  const { code, message, address, port } = error as NodeJS.ErrnoException & { address?: string, port?: number }
+  if (code === 'EADDRINUSE') return `PORT ${String(port)} on ${String(address)} is in use`
+  if (code === 'EACCES' && port !== undefined) return `PORT ${String(port)} needs rights that this process does not have`
+  return message.split('\n', 1)[0] ?? 'unknown'
+}
+
+const closeWithinMs = 28_000
+
+function closeOnSignal (service: Service): void {
+  const end = (): void => {
+    process.once('SIGINT', () => process.exit(130)) // A second Ctrl-C does not wait.
+    process.stderr.write('assent: finishing what is in hand…\n')
+    setTimeout(() => { process.exit(1) }, closeWithinMs).unref()
+    void service.close().then(() => { process.exit(0) }, () => { process.exit(1) })
+  }
+  process.once('SIGINT', end)
+  process.once('SIGTERM', end)
+}
+
+async function run (): Promise<void> {
+  if (process.argv.includes('--help') || process.argv.includes('-h')) {
+    process.stdout.write(help)
+    return
+  }
+  const unknown = process.argv[2]
+  if (unknown !== undefined) throw new ConfigError([`there is no argument ${unknown}; see --help`])
+  const config = readConfig()
+  process.stderr.write('assent: starting Redis and ClickHouse…\n')
+  const service = await startService(config, pino({ level: config.LOG_LEVEL }))
+  closeOnSignal(service)
+  process.stdout.write(`assent listening on ${service.url}\n`)
+  if (config.devTools && config.ROLE === 'all') process.stdout.write(welcome(service.url, randomUUID))
+}
+
+await run().catch(refuse)

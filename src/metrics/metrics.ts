@@ -1,0 +1,67 @@
+/** Counts and durations for Prometheus. Labels come from closed sets: no subject, payload or address is ever one. */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+export interface Metrics {
+  received: (accepted: number, outcomes: ReadonlyArray<{ outcome: string, reason: string }>) => void
+  stored: (stored: { stored: number, failed: number, dropped: ReadonlyMap<string, number> }, durationMs: number) => void
+  answered: (answer: { method: string, route: string, status: number, durationMs: number }) => void
+  trouble: (what: string) => void
+  render: () => Promise<{ type: string, text: string }>
+}
+
+interface Depth { pending: number, dead: number, oldestAgeMs: number }
+
+/** `queueDepth` is asked at each scrape; while it cannot be told, its gauges are left out. */
+export function makeMetrics (queueDepth: () => Promise<Depth>): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const received = new Counter({ name: 'assent_events_received_total', help: 'Events in accepted requests', registers })
+  const accepted = new Counter({ name: 'assent_events_accepted_total', help: 'Events accepted at intake', registers })
+  const dropped = new Counter({ name: 'assent_events_dropped_total', help: 'Events that consent did not permit', labelNames: ['reason', 'stage'], registers })
+  const rejected = new Counter({ name: 'assent_events_rejected_total', help: 'Events that the catalogue refused', labelNames: ['reason'], registers })
+  const stored = new Counter({ name: 'assent_events_stored_total', help: 'Rows inserted, repeats included', registers })
+  const failed = new Counter({ name: 'assent_events_failed_total', help: 'Rows set aside in failed_events', registers })
+  const trouble = new Counter({ name: 'assent_trouble_total', help: 'Things that should not happen, by kind', labelNames: ['what'], registers })
+  const insertRows = new Histogram({ name: 'assent_insert_rows', help: 'Rows per insert', buckets: [1, 10, 100, 500, 1000, 2000, 5000, 10_000, 20_000], registers })
+  const insertSeconds = new Histogram({ name: 'assent_insert_seconds', help: 'From asking consent to stored', buckets: [0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30], registers })
+  const requestSeconds = new Histogram({
+    name: 'assent_request_seconds', help: 'From request to answer', labelNames: ['method', 'route', 'status'], buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5], registers
+  })
+  const pending = new Gauge({ name: 'assent_queue_pending_jobs', help: 'Batches not yet stored', registers })
+  const dead = new Gauge({ name: 'assent_queue_dead_jobs', help: 'Batches set aside after too many starts', registers })
+  const oldest = new Gauge({ name: 'assent_queue_oldest_seconds', help: 'Age of the batch that has waited longest', registers })
+
+  return {
+    received (acceptedCount, outcomes) {
+      received.inc(outcomes.length)
+      accepted.inc(acceptedCount)
+      for (const { outcome, reason } of outcomes) {
+        if (outcome === 'dropped') dropped.inc({ reason, stage: 'intake' })
+        if (outcome === 'rejected') rejected.inc({ reason })
+      }
+    },
+    stored (result, durationMs) {
+      stored.inc(result.stored)
+      failed.inc(result.failed)
+      insertRows.observe(result.stored)
+      insertSeconds.observe(durationMs / 1000)
+      for (const [reason, count] of result.dropped) dropped.inc({ reason, stage: 'write' }, count)
+    },
+    answered ({ method, route, status, durationMs }) {
+      requestSeconds.observe({ method, route, status: String(status) }, durationMs / 1000)
+    },
+    trouble: what => { trouble.inc({ what }) },
+    async render () {
+      try {
+        const depth = await queueDepth()
+        pending.set(depth.pending)
+        dead.set(depth.dead)
+        oldest.set(depth.oldestAgeMs / 1000)
+      } catch {
+        for (const gauge of [pending, dead, oldest]) gauge.remove()
+      }
+      return { type: registry.contentType, text: await registry.metrics() }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/** Opens what a process stands on: the data directory, Redis, ClickHouse, secrets; embedded where nothing is configured. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Redis } from 'ioredis'
+import { connectRemote, openEmbedded, type ClickHouse } from './clickhouse/client.ts'
+import { migrate } from './clickhouse/migrate.ts'
+import type { Config } from './config.ts'
+import { configuredSecrets, developmentSecrets, type Secrets } from './crypto/secrets.ts'
+import { openDataDir } from './data-dir.ts'
+import { connectForRequests, connectForWorker, findVolatility, type RedisAddress } from './redis/client.ts'
+import { startEmbeddedRedis } from './redis/embedded.ts'
+
+export interface Stores {
+  /** Fails fast. */
+  redis: Redis
+  /** A new connection that waits for Redis as long as it takes, for a worker. */
+  redisForWorker: () => Redis
+  /** Undefined in a process that neither stores nor answers from it. */
+  clickhouse: ClickHouse | undefined
+}
+
+type Closers = Array<() => Promise<unknown>>
+type OnTrouble = (what: string) => void
+
+const migrationsDir = new URL('../migrations', import.meta.url).pathname
+
+/** Opens all stores; what must be closed is added to `closers`, also when a later store cannot be opened. */
+export async function openStores (config: Config, closers: Closers, onTrouble: OnTrouble): Promise<Stores> {
+  const needsClickHouse = config.ROLE !== 'collector'
+  const embedsClickHouse = needsClickHouse && config.CLICKHOUSE_URL === undefined
+  let dataDir: Awaited<ReturnType<typeof openDataDir>> | undefined
+  if (config.REDIS_URL === undefined || embedsClickHouse) {
+    dataDir = await openDataDir(config.DATA_DIR)
+    closers.push(dataDir.release)
+  }
+
+  let address: RedisAddress
+  if (config.REDIS_URL !== undefined) {
+    address = config.REDIS_URL.startsWith('unix:') ? { socketPath: new URL(config.REDIS_URL).pathname } : { url: config.REDIS_URL }
+  } else {
+    if (dataDir === undefined) throw new Error('an embedded Redis needs a data directory')
+    const embedded = await startEmbeddedRedis({
+      dir: join(dataDir.path, 'redis'), socketPath: dataDir.socketPath('redis/redis.sock'), readyWithinMs: 60_000, onRestart: () => { onTrouble('redis-restarted') }
+    })
+    closers.push(embedded.close)
+    address = { socketPath: embedded.socketPath }
+  }
+  const redis = connectForRequests(address)
+  closers.push(async () => { redis.disconnect(); await Promise.resolve() })
+  await redis.connect().catch((cause: unknown) => { throw new Error('REDIS_URL cannot be reached', { cause }) })
+  if (!config.ALLOW_VOLATILE_REDIS) {
+    const volatility = await findVolatility(redis).catch(() => 'its settings cannot be read')
+    if (volatility !== undefined) throw new Error(`Redis would lose acknowledged events: ${volatility} (ALLOW_VOLATILE_REDIS=1 starts all the same)`)
+  }
+
+  return { redis, redisForWorker: () => connectForWorker(address), clickhouse: needsClickHouse ? await openClickHouse(config, dataDir?.path, closers) : undefined }
+}
+
+async function openClickHouse (config: Config, dataDir: string | undefined, closers: Closers): Promise<ClickHouse> {
+  let clickhouse
+  if (config.CLICKHOUSE_URL !== undefined) {
+    clickhouse = connectRemote({
+      url: config.CLICKHOUSE_URL,
+      username: config.CLICKHOUSE_USER,
+      password: config.CLICKHOUSE_PASSWORD,
+      database: config.CLICKHOUSE_DATABASE,
+      compression: config.CLICKHOUSE_COMPRESSION,
+      requestTimeoutMs: config.CLICKHOUSE_TIMEOUT
+    })
+  } else {
+    const directory = join(dataDir ?? config.DATA_DIR, 'clickhouse')
+    await mkdir(directory, { recursive: true })
+    clickhouse = await openEmbedded(directory)
+  }
+  closers.push(clickhouse.close)
+  const { client } = clickhouse
+  await client.query({ query: 'SELECT 1', format: 'JSONEachRow' }).then(async answer => await answer.text()).catch((cause: unknown) => {
+    throw new Error(config.CLICKHOUSE_URL === undefined ? 'the embedded ClickHouse does not answer' : 'CLICKHOUSE_URL cannot be reached, or does not accept the user', { cause })
+  })
+  await migrate(client, migrationsDir)
+  return clickhouse
+}
+
+/** The secrets given, or in development those of the data directory, made at its first start. */
+export async function secretsOf (config: Config): Promise<Secrets> {
+  const { PSEUDONYM_KEY: pseudonymKey, LEDGER_KEY: ledgerKey, VERIFICATION_PEPPER: verificationPepper, SEAL_KEYS: sealKeys, VERIFICATION_KEYS_FILE: file } = config
+  if (pseudonymKey !== undefined && ledgerKey !== undefined && verificationPepper !== undefined && sealKeys !== undefined && file !== undefined) {
+    const configured = await configuredSecrets({ pseudonymKey, ledgerKey, verificationPepper, sealKeys, verificationKeysFile: file })
+    return config.devTools ? { ...configured, developmentKey: (await developmentSecrets(config.DATA_DIR)).developmentKey } : configured
+  }
+  const made = await developmentSecrets(config.DATA_DIR)
+  return {
+    ...made,
+    pseudonymKey: pseudonymKey ?? made.pseudonymKey,
+    ledgerKey: ledgerKey ?? made.ledgerKey,
+    verificationPepper: verificationPepper ?? made.verificationPepper,
+    sealKeys: sealKeys ?? made.sealKeys,
+    verificationKeys: file === undefined ? made.verificationKeys : (await configuredSecrets({ ...made, verificationKeysFile: file })).verificationKeys
+  }
+}

@@ -1,0 +1,134 @@
+/** The current state of every choice, and the outbox of the ledger that explains it. */
+import type { Redis } from 'ioredis'
+import { emptyRecord, type ChoiceState, type Choices, type ConsentRecord, type Standing } from '../domain/consent.ts'
+import { subjectKey, type LedgerEntry, type Subject } from '../domain/ledger.ts'
+import { Unavailable } from '../domain/unavailable.ts'
+import type { BatchOwner, ConsentStore } from '../flows/ports.ts'
+import { keyIn, partitionCount, partitionOf } from './keys.ts'
+
+/** A choice as stored: first letter of its state, since, denied until, entry. */
+type StoredChoice = [string, number, number, string]
+type StoredChoices = Record<string, StoredChoice>
+interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<string, StoredChoices> }
+
+export interface OutboxEntry { partition: number, id: string, entry: LedgerEntry }
+
+/** Ledger entries on their way to ClickHouse. They are taken out once they are stored there. */
+export interface LedgerOutbox {
+  peek: (max: number) => Promise<OutboxEntry[]>
+  remove: (entries: readonly OutboxEntry[]) => Promise<void>
+}
+
+export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & LedgerOutbox & { setOrgPolicy: (orgId: string, policy: Record<string, 'off' | 'none'>) => Promise<void> } {
+  const readRecord = async (subject: Subject): Promise<ConsentRecord> => decodeRecord(await redis.get(recordKey(subject)))
+  const readPolicy = async (orgId: string): Promise<Standing['orgPolicy']> =>
+    JSON.parse(await redis.get(policyKey(orgId)) ?? '{}') as Standing['orgPolicy']
+
+  const readStanding = async (owner: BatchOwner): Promise<Standing> => {
+    const { accountId, deviceId, orgId } = owner
+    // Sent together: the three replies arrive in one round trip.
+    const [account, deviceAlone, orgPolicy] = await Promise.all([
+      accountId === undefined ? undefined : readRecord({ kind: 'account', id: accountId }),
+      deviceId === undefined ? undefined : readRecord({ kind: 'device', id: deviceId }),
+      orgId === undefined ? {} : readPolicy(orgId)
+    ])
+    return { account, deviceId, deviceAlone, orgPolicy, regionalDefault: regionalDefault(owner.region) }
+  }
+
+  return {
+    read: async subject => await orUnavailable(readRecord(subject)),
+
+    async readStandings (owners) {
+      const distinct = new Map(owners.map(owner => [JSON.stringify(owner), owner]))
+      const standings = new Map(await orUnavailable(Promise.all(
+        [...distinct].map(async ([key, owner]) => [key, await readStanding(owner)] as const)
+      )))
+      return owners.map(owner => {
+        const standing = standings.get(JSON.stringify(owner))
+        if (standing === undefined) throw new Unavailable('consent')
+        return standing
+      })
+    },
+
+    async write (subject, before, after, entries, token) {
+      const partition = partitionOf(subjectKey(subject))
+      const outcome = await orUnavailable(redis.writeConsent(
+        recordKey(subject),
+        keyIn(partition, 'ledger'),
+        keyIn(partition, 'spent', token?.jti ?? ''),
+        keyIn(partition, 'security', subject.id),
+        before.head, encodeRecord(after), token?.jti ?? '', token?.expiresInSeconds ?? 0, token?.securityVersion ?? 0,
+        ...entries.map(entry => JSON.stringify(entry))
+      ))
+      return outcome as 'written' | 'conflict' | 'spent' | 'superseded'
+    },
+
+    async peek (max) {
+      const partitions = await Promise.all(Array.from({ length: partitionCount }, async (_, partition) => {
+        const found = await redis.xrange(keyIn(partition, 'ledger'), '-', '+', 'COUNT', max)
+        return found.map(([id, fields]) => ({ partition, id, entry: JSON.parse(fields[1] ?? '') as LedgerEntry }))
+      }))
+      return partitions.flat()
+    },
+
+    async remove (entries) {
+      await Promise.all(entries.map(async ({ partition, id }) => await redis.xdel(keyIn(partition, 'ledger'), id)))
+    },
+
+    async setOrgPolicy (orgId, policy) {
+      await orUnavailable(redis.set(policyKey(orgId), JSON.stringify(policy)))
+    }
+  }
+}
+
+function recordKey (subject: Subject): string {
+  const name = subjectKey(subject)
+  return keyIn(partitionOf(name), 'consent', name)
+}
+
+function policyKey (orgId: string): string {
+  return keyIn(partitionOf(`o:${orgId}`), 'policy', orgId)
+}
+
+async function orUnavailable<T> (read: Promise<T>): Promise<T> {
+  try {
+    return await read
+  } catch (cause) {
+    throw new Unavailable('consent', { cause })
+  }
+}
+
+const letters: Record<ChoiceState, string> = { granted: 'g', denied: 'd', cleared: 'c' }
+const states: Record<string, ChoiceState> = { g: 'granted', d: 'denied', c: 'cleared' }
+
+function encodeRecord (record: ConsentRecord): string {
+  const stored: StoredRecord = {
+    rev: record.revision,
+    head: record.head,
+    a: encodeChoices(record.account),
+    d: Object.fromEntries(Object.entries(record.devices).map(([id, choices]) => [id, encodeChoices(choices)]))
+  }
+  return JSON.stringify(stored)
+}
+
+function encodeChoices (choices: Choices): StoredChoices {
+  return Object.fromEntries(Object.entries(choices).map(([purpose, { state, since, deniedUntil, entry }]) =>
+    [purpose, [letters[state], since, deniedUntil, entry]]))
+}
+
+function decodeRecord (text: string | null): ConsentRecord {
+  if (text === null) return emptyRecord
+  const stored = JSON.parse(text) as StoredRecord
+  return {
+    revision: stored.rev,
+    head: stored.head,
+    account: decodeChoices(stored.a),
+    devices: Object.fromEntries(Object.entries(stored.d).map(([id, choices]) => [id, decodeChoices(choices)]))
+  }
+}
+
+function decodeChoices (stored: StoredChoices): Choices {
+  return Object.fromEntries(Object.entries(stored).map(([purpose, [letter, since, deniedUntil, entry]]) =>
+    // A state that this version does not know is a no.
+    [purpose, { state: states[letter] ?? 'denied', since, deniedUntil, entry }]))
+}

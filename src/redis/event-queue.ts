@@ -1,0 +1,62 @@
+/** The durable queue between intake and the writer: BullMQ, one job per batch. */
+import { Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { Unavailable } from '../domain/unavailable.ts'
+import type { EventQueue, QueuedBatch } from '../flows/ports.ts'
+
+export const eventQueueName = 'events'
+/** One hash tag for all keys of the queues, as Redis Cluster needs. */
+export const queuePrefix = '{assent}'
+
+export interface QueueDepth {
+  /** Jobs that wait, are being stored, or wait to be tried again. */
+  pending: number
+  /** Jobs that were given up. */
+  dead: number
+  /** Age of the job that has waited longest, ms; 0 when none waits. */
+  oldestAgeMs: number
+}
+
+export interface EventQueueHandle extends EventQueue {
+  depth: () => Promise<QueueDepth>
+  close: () => Promise<void>
+}
+
+export function makeEventQueue (redis: Redis): EventQueueHandle {
+  const queue = new Queue<QueuedBatch>(eventQueueName, {
+    connection: redis,
+    prefix: queuePrefix,
+    skipWaitingForReady: true,
+    streams: { events: { maxLen: 100 } },
+    defaultJobOptions: {
+      attempts: Number.MAX_SAFE_INTEGER,
+      backoff: { type: 'custom' },
+      removeOnComplete: true,
+      removeOnFail: false,
+      keepLogs: 0,
+      stackTraceLimit: 0
+    }
+  })
+  queue.on('error', () => {}) // Every call reports its own failure.
+  return {
+    async add (batch) {
+      try {
+        await queue.add('batch', batch)
+      } catch (cause) {
+        throw new Unavailable('the queue', { cause })
+      }
+    },
+    async depth () {
+      const [counts, [oldest]] = await Promise.all([
+        queue.getJobCounts('waiting', 'active', 'delayed', 'failed'),
+        queue.getJobs(['waiting'], 0, 0, true)
+      ])
+      return {
+        pending: (counts['waiting'] ?? 0) + (counts['active'] ?? 0) + (counts['delayed'] ?? 0),
+        dead: counts['failed'] ?? 0,
+        oldestAgeMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp)
+      }
+    },
+    close: async () => { await queue.close() }
+  }
+}

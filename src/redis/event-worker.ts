@@ -1,0 +1,111 @@
+/** Takes batches from the queue, gathers their rows into one insert, and acknowledges what is stored. */
+import { Worker, type Job } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { Unavailable } from '../domain/unavailable.ts'
+import type { QueuedBatch } from '../flows/ports.ts'
+import type { StoredBatches } from '../flows/store-events.ts'
+import { eventQueueName, queuePrefix } from './event-queue.ts'
+
+export interface EventWorkerOptions {
+  /** Stores batches, or throws `Unavailable` to be asked again. */
+  store: (batches: readonly QueuedBatch[]) => Promise<StoredBatches>
+  onStored: (stored: StoredBatches, batches: number, durationMs: number) => void
+  onTrouble: (what: 'store-unavailable' | 'batch-failed' | 'batch-dead' | 'lock-lost', error: Error) => void
+  flushRowsMax: number
+  flushWaitMs: number
+}
+
+export interface EventWorker {
+  pause: () => Promise<void>
+  resume: () => void
+  /** Finishes what is in hand and takes no more. */
+  close: () => Promise<void>
+}
+
+interface Waiting { batch: QueuedBatch, done: () => void, failed: (error: Error) => void }
+
+const retryFromMs = 200
+const retryToMs = 5000
+/** How often a batch may be started before it is set aside: one that kills the process is found by this. */
+const startsMax = 25
+
+export function startEventWorker (redis: Redis, options: EventWorkerOptions): EventWorker {
+  let closing = false
+  let gathered: Waiting[] = []
+  let gatheredRows = 0
+  let timer: NodeJS.Timeout | undefined
+  let flushing = Promise.resolve()
+
+  const flush = (): void => {
+    clearTimeout(timer)
+    timer = undefined
+    const taken = gathered
+    gathered = []
+    gatheredRows = 0
+    // One insert at a time: what arrives meanwhile makes the next one larger.
+    flushing = flushing.then(async () => { await storeAll(taken) })
+  }
+
+  const storeAll = async (taken: readonly Waiting[]): Promise<void> => {
+    const started = performance.now()
+    try {
+      const stored = await storeUntilReachable(taken.map(({ batch }) => batch))
+      options.onStored(stored, taken.length, performance.now() - started)
+      for (const { done } of taken) done()
+    } catch (error) {
+      // The queue keeps what a failure says, so it must say nothing of the data.
+      const failure = new Error(error instanceof Unavailable ? 'store-unavailable' : 'batch-failed', { cause: error })
+      options.onTrouble(failure.message as 'store-unavailable' | 'batch-failed', error as Error)
+      for (const { failed } of taken) failed(new Error(failure.message))
+    }
+  }
+
+  const storeUntilReachable = async (batches: readonly QueuedBatch[]): Promise<StoredBatches> => {
+    for (let waitMs = retryFromMs; ; waitMs = Math.min(waitMs * 2, retryToMs)) {
+      try {
+        return await options.store(batches)
+      } catch (error) {
+        if (!(error instanceof Unavailable) || closing) throw error
+        options.onTrouble('store-unavailable', error)
+        await new Promise(resolve => setTimeout(resolve, waitMs))
+      }
+    }
+  }
+
+  const process = async (job: Job<QueuedBatch>): Promise<void> => {
+    await new Promise<void>((resolve, reject) => {
+      const waiting = { batch: job.data, done: resolve, failed: reject }
+      if (job.attemptsMade > 0 || job.stalledCounter > 0) {
+        // What has failed or stalled before is stored alone, so that it can spoil nothing else.
+        flushing = flushing.then(async () => { await storeAll([waiting]) })
+        return
+      }
+      gathered.push(waiting)
+      gatheredRows += job.data.frames.reduce((sum, frame) => sum + frame.rows, 0)
+      if (gatheredRows >= options.flushRowsMax) flush()
+      else timer ??= setTimeout(flush, options.flushWaitMs)
+    })
+  }
+
+  const worker = new Worker<QueuedBatch>(eventQueueName, process, {
+    connection: redis,
+    prefix: queuePrefix,
+    concurrency: 200,
+    lockDuration: 6000,
+    stalledInterval: 3000,
+    maxStalledCount: Number.MAX_SAFE_INTEGER,
+    maxStartedAttempts: startsMax,
+    settings: { backoffStrategy: attemptsMade => Math.min(1000 * 2 ** (attemptsMade - 1), 60_000) }
+  })
+  worker.on('error', error => { if (error.message.includes('lock')) options.onTrouble('lock-lost', error) })
+  worker.on('failed', (job, error) => { if (job !== undefined && job.attemptsStarted >= startsMax) options.onTrouble('batch-dead', error) })
+
+  return {
+    pause: async () => { await worker.pause(true) },
+    resume: () => { worker.resume() },
+    async close () {
+      closing = true
+      await worker.close()
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/** Mail waits in a queue of its own, sealed, so that an answer never waits for a mail server. */
+import { Queue, UnrecoverableError, Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { Unavailable } from '../domain/unavailable.ts'
+import { queuePrefix } from './event-queue.ts'
+
+const mailQueueName = 'mail'
+
+/** `sealed` holds address and content; past `expiresAt` (epoch ms) the letter is of no use and is dropped. */
+interface MailJob { sealed: string, expiresAt: number }
+
+export interface MailQueue {
+  add: (sealed: string, expiresAt: number) => Promise<void>
+  close: () => Promise<void>
+}
+
+export function makeMailQueue (redis: Redis): MailQueue {
+  const queue = new Queue<MailJob>(mailQueueName, {
+    connection: redis,
+    prefix: queuePrefix,
+    skipWaitingForReady: true,
+    streams: { events: { maxLen: 100 } },
+    defaultJobOptions: { attempts: 1000, backoff: { type: 'custom' }, removeOnComplete: true, removeOnFail: true, keepLogs: 0, stackTraceLimit: 0 }
+  })
+  queue.on('error', () => {}) // Every call reports its own failure.
+  return {
+    async add (sealed, expiresAt) {
+      try {
+        await queue.add('letter', { sealed, expiresAt })
+      } catch (cause) {
+        throw new Unavailable('the mail queue', { cause })
+      }
+    },
+    close: async () => { await queue.close() }
+  }
+}
+
+export interface MailWorkerOptions {
+  deliver: (sealed: string) => Promise<void>
+  now: () => number
+  onTrouble: (what: 'mail-failed') => void
+}
+
+export function startMailWorker (redis: Redis, { deliver, now, onTrouble }: MailWorkerOptions): { close: () => Promise<void> } {
+  const worker = new Worker<MailJob>(mailQueueName, async job => {
+    if (now() >= job.data.expiresAt) throw new UnrecoverableError('expired')
+    try {
+      await deliver(job.data.sealed)
+    } catch {
+      // The queue keeps what a failure says, and a mail server's answer may name the address.
+      onTrouble('mail-failed')
+      throw new Error('mail-failed')
+    }
+  }, {
+    connection: redis,
+    prefix: queuePrefix,
+    concurrency: 5,
+    settings: { backoffStrategy: attemptsMade => Math.min(1000 * 2 ** (attemptsMade - 1), 30_000) }
+  })
+  worker.on('error', () => {})
+  return { close: async () => { await worker.close() } }
+}

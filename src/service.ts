@@ -1,0 +1,234 @@
+/** The composition root: clients, stores, flows, HTTP and workers of one process, closed in reverse. */
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { FastifyPluginAsync } from 'fastify'
+import type { Logger } from 'pino'
+import { loadCatalog } from './catalog/load-catalog.ts'
+import { loadRegionPolicy } from './catalog/load-region-policy.ts'
+import { makeEventTable } from './clickhouse/event-table.ts'
+import { makeLedgerTable } from './clickhouse/ledger-table.ts'
+import { runSql } from './clickhouse/sql-console.ts'
+import type { Config } from './config.ts'
+import { loadIssuers } from './crypto/issuers.ts'
+import { hmacHex, makePseudonym, randomDigits, sameHash, sha256Hex } from './crypto/keyed-hash.ts'
+import { makeSealedBox } from './crypto/sealed-box.ts'
+import { makeVerificationTokens } from './crypto/verification-tokens.ts'
+import { makeDevelopmentIssuer } from './dev/development-issuer.ts'
+import { makeInbox } from './dev/inbox.ts'
+import { makeAcceptEvents } from './flows/accept-events.ts'
+import { makeAskConsent } from './flows/ask-consent.ts'
+import { makeChangeSettings } from './flows/change-settings.ts'
+import { drainLedger } from './flows/drain-ledger.ts'
+import { makeStoreEvents } from './flows/store-events.ts'
+import { makeVerifyPerson } from './flows/verify-person.ts'
+import { makeApp } from './http/app.ts'
+import { makeCursors } from './http/cursors.ts'
+import { makeMetricsServer } from './http/metrics-server.ts'
+import { catalogRoutes } from './http/routes/catalog.ts'
+import { consentRoutes } from './http/routes/consent.ts'
+import { devRoutes } from './http/routes/dev.ts'
+import { eventRoutes } from './http/routes/events.ts'
+import { operatorRoutes } from './http/routes/operators.ts'
+import { privacyRoutes } from './http/routes/privacy.ts'
+import { verificationRoutes } from './http/routes/verification.ts'
+import { writeLetter } from './mail/letters.ts'
+import { makeSmtpTransport } from './mail/mailer.ts'
+import { makePostOffice } from './mail/post-office.ts'
+import { makeMetrics } from './metrics/metrics.ts'
+import { openStores, secretsOf } from './parts.ts'
+import { makeChallengeStore } from './redis/challenge-store.ts'
+import { makeConsentStore } from './redis/consent-store.ts'
+import { makeDeviceRegister } from './redis/device-register.ts'
+import { makeEventQueue } from './redis/event-queue.ts'
+import { startEventWorker, type EventWorker } from './redis/event-worker.ts'
+import { frameCodec } from './redis/frame-codec.ts'
+import { makeMailQueue, startMailWorker } from './redis/mail-queue.ts'
+import { repeat } from './repeat.ts'
+
+export interface Service {
+  url: string
+  /** The writer of this process, when its role has one. */
+  writer: EventWorker | undefined
+  /** Takes no more requests, finishes what is in hand, and closes everything in reverse order. */
+  close: () => Promise<void>
+}
+
+const schemasDir = new URL('../schemas', import.meta.url).pathname
+const ledgerPollMs = 200
+
+/** @throws with one clear line when it cannot start; what had been opened is closed again */
+export async function startService (config: Config, logger: Logger): Promise<Service> {
+  const closers: Array<() => Promise<unknown>> = []
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  try {
+    const started = await compose(config, logger, closers)
+    return { ...started, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function compose (config: Config, logger: Logger, closers: Array<() => Promise<unknown>>): Promise<Omit<Service, 'close'>> {
+  const now = Date.now
+  const newId = randomUUID
+  const collects = config.ROLE === 'all' || config.ROLE === 'collector'
+  const writes = config.ROLE === 'all' || config.ROLE === 'writer'
+  const serves = config.ROLE === 'all' || config.ROLE === 'api'
+  const catalog = await loadCatalog(config.SCHEMAS_DIR ?? schemasDir)
+  const regionalDefault = await loadRegionPolicy(config.REGION_POLICY_FILE)
+  const issuers = config.ISSUERS_FILE === undefined ? [] : await loadIssuers(config.ISSUERS_FILE)
+  const privacyContact = config.PRIVACY_CONTACT ?? 'privacy@example.com'
+
+  const trouble = { tell: (_what: string): void => {} }
+  const { redis, redisForWorker, clickhouse } = await openStores(config, closers, what => { trouble.tell(what) })
+  const secrets = await secretsOf(config)
+  const box = makeSealedBox(secrets.sealKeys)
+
+  const consents = makeConsentStore(redis, regionalDefault)
+  const devices = makeDeviceRegister(redis)
+  const queue = makeEventQueue(redis)
+  const mailQueue = makeMailQueue(redis)
+  closers.push(queue.close, mailQueue.close)
+  const metrics = makeMetrics(queue.depth)
+  trouble.tell = what => {
+    metrics.trouble(what)
+    logger.warn({ what }, 'trouble.noticed')
+  }
+
+  const inbox = config.devTools && config.SMTP_URL === undefined ? makeInbox(now) : undefined
+  const transport = inbox ?? makeSmtpTransport(config.SMTP_URL ?? '', config.MAIL_FROM)
+  closers.push(async () => { transport.close(); await Promise.resolve() })
+  const postOffice = makePostOffice({ queue: mailQueue, transport, box })
+
+  const routes: FastifyPluginAsync[] = []
+  const metricsServer = config.METRICS_PORT === undefined ? undefined : makeMetricsServer(metrics.render)
+  routes.push(operatorRoutes({
+    readiness: async () => ({
+      redis: await redis.ping().then(() => true, () => false),
+      clickhouse: clickhouse === undefined ? null : (await clickhouse.client.ping()).success,
+      pending: await queue.depth().then(depth => depth.pending, () => null)
+    }),
+    metrics: metricsServer === undefined ? metrics.render : undefined
+  }))
+
+  if (collects) {
+    const acceptEvents = makeAcceptEvents({
+      catalog, consents, devices, queue, frameCodec, pseudonym: makePseudonym(secrets.pseudonymKey), eventAgeMaxMs: config.MAX_EVENT_AGE, now, newId
+    })
+    routes.push(
+      eventRoutes({
+        acceptEvents: async (owner, batch) => {
+          const accepted = await acceptEvents(owner, batch)
+          metrics.received(accepted.accepted, accepted.outcomes)
+          return accepted
+        },
+        eventsPerBatchMax: config.BATCH_EVENTS_MAX,
+        eventBytesMax: config.EVENT_BYTES_MAX
+      }),
+      consentRoutes({ askConsent: makeAskConsent({ catalog, consents }) }),
+      catalogRoutes({ catalog })
+    )
+  }
+
+  if (serves && clickhouse !== undefined) {
+    const pepper = (text: string): string => hmacHex(secrets.verificationPepper, text)
+    const tokens = await makeVerificationTokens(secrets.verificationKeys, now)
+    const limited = config.RATE_LIMITS === 'on'
+    const verifyPerson = makeVerifyPerson({
+      challenges: makeChallengeStore(redis, {
+        limited,
+        resendMs: limited ? config.EMAIL_RESEND_SECONDS * 1000 : 0,
+        sendsPerHourMax: limited ? config.EMAIL_CODES_PER_HOUR : 0,
+        sendsPerDayMax: limited ? config.EMAIL_CODES_PER_DAY : 0
+      }, newId),
+      mailCode: async ({ to, code, language, expiresAt }) => {
+        const minutes = Math.round((expiresAt - now()) / 60_000)
+        await postOffice.post(writeLetter(to, language, { kind: 'verification-code', code, minutes }), expiresAt)
+      },
+      mintToken: tokens.mint,
+      readToken: tokens.read,
+      newEmailCode: () => randomDigits(config.EMAIL_CODE_DIGITS),
+      codeMac: (challengeId, code) => pepper(`code:${challengeId}:${code}`),
+      sameMac: sameHash,
+      digest: sha256Hex,
+      emailCodeDigits: config.EMAIL_CODE_DIGITS,
+      now,
+      newId
+    })
+    const changeSettings = makeChangeSettings({
+      catalog,
+      consents,
+      devices,
+      ledger: makeLedgerTable(clickhouse.client, 5000),
+      sealLedger: text => hmacHex(secrets.ledgerKey, text),
+      regionalDefault,
+      now,
+      newId
+    })
+    routes.push(
+      privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors: makeCursors(pepper, sameHash) }),
+      verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })
+    )
+  }
+
+  if (config.devTools && secrets.developmentKey !== undefined) {
+    const development = await makeDevelopmentIssuer(secrets.developmentKey, now, newId)
+    issuers.push(development.issuer)
+    routes.push(devRoutes({
+      mintToken: development.mint,
+      lettersTo: inbox?.lettersTo,
+      runSql: clickhouse === undefined ? undefined : async statement => await runSql(clickhouse.reader, statement)
+    }))
+  }
+
+  let writer: EventWorker | undefined
+  if (writes && clickhouse !== undefined) {
+    const ledger = makeLedgerTable(clickhouse.client, 5000)
+    const draining = repeat(async () => {
+      const moved = await drainLedger({ outbox: consents, ledger, entriesMax: 1000 })
+      return moved === 0 ? ledgerPollMs : 0
+    }, () => { trouble.tell('ledger-drain-failed') }, 1000)
+    closers.push(draining.stop)
+
+    const mailRedis = redisForWorker()
+    const mailWorker = startMailWorker(mailRedis, { deliver: postOffice.deliver, now, onTrouble: trouble.tell })
+    closers.push(async () => { await mailWorker.close(); mailRedis.disconnect() })
+
+    const store = makeStoreEvents({ catalog, consents, table: makeEventTable(clickhouse.client), frameCodec })
+    const writerRedis = redisForWorker()
+    writer = startEventWorker(writerRedis, {
+      store,
+      onStored: (stored, batches, durationMs) => {
+        metrics.stored(stored, durationMs)
+        logger.debug({ stored: stored.stored, failed: stored.failed, batches, ms: Math.round(durationMs) }, 'events.stored')
+      },
+      onTrouble: trouble.tell,
+      flushRowsMax: 5000,
+      flushWaitMs: 100
+    })
+    const running = writer
+    closers.push(async () => { await running.close(); writerRedis.disconnect() })
+  }
+
+  const app = await makeApp({
+    logger,
+    issuers,
+    bodyLimits: { wireBytesMax: config.BATCH_BYTES_MAX, inflatedBytesMax: config.BATCH_INFLATED_BYTES_MAX },
+    trustProxy: config.TRUST_PROXY,
+    now,
+    onAnswer: metrics.answered,
+    routes
+  })
+  if (metricsServer !== undefined) {
+    closers.push(async () => { await metricsServer.close() })
+    await metricsServer.listen({ host: config.HOST, port: config.METRICS_PORT ?? 0 })
+  }
+  closers.push(async () => { await app.close() })
+  await app.listen({ host: config.HOST, port: config.PORT })
+  const { port } = app.server.address() as AddressInfo
+  return { url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${String(port)}`, writer }
+}
