@@ -23,14 +23,18 @@ packages_installed () {
 # One `npm ci` at a time. The lock is a link that names its process, so a dead owner is noticed.
 take_turn () {
   turn=.npm-ci.lock
-  waitedSeconds=0
+  waited_seconds=0
+  [ -w . ] || stop "cannot write to $root"
   until ln -s "$$" "$turn" 2>/dev/null; do
-    owner=$(readlink "$turn" 2>/dev/null) || continue
-    kill -0 "$owner" 2>/dev/null || { rm -f "$turn"; continue; }
-    [ "$waitedSeconds" -gt 0 ] || say "waiting for another npm ci (process $owner)…"
-    [ "$waitedSeconds" -lt 600 ] || stop "npm ci of process $owner has not ended; if it is not running, remove $root/$turn"
+    owner=$(readlink "$turn" 2>/dev/null || true)
+    if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then
+      rm -f "$turn"
+      continue
+    fi
+    [ "$waited_seconds" -gt 0 ] || say "waiting for another npm ci (process ${owner:-unknown})…"
+    [ "$waited_seconds" -lt 600 ] || stop "npm ci of process ${owner:-unknown} has not ended; if it is not running, remove $root/$turn"
     sleep 1
-    waitedSeconds=$((waitedSeconds + 1))
+    waited_seconds=$((waited_seconds + 1))
   done
 }
 
@@ -95,9 +99,9 @@ need_redis () {
     hash -r
     has redis-server || stop "redis-server is still missing; $redis_advice"
   fi
-  redisVersion=$(redis-server --version 2>/dev/null | sed -n 's/.* v=\([0-9][0-9.]*\).*/\1/p')
-  [ "${redisVersion%%.*}" -ge 7 ] 2>/dev/null ||
-    stop "redis-server 7 or newer is needed, $(command -v redis-server) is ${redisVersion:-of unknown version}; $redis_advice"
+  redis_version=$(redis-server --version 2>/dev/null | sed -n 's/.* v=\([0-9][0-9.]*\).*/\1/p')
+  [ "${redis_version%%.*}" -ge 7 ] 2>/dev/null ||
+    stop "redis-server 7 or newer is needed, $(command -v redis-server) is ${redis_version:-of unknown version}; $redis_advice"
 }
 
 install_packages

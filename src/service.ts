@@ -72,6 +72,14 @@ export async function startService (config: Config, logger: Logger): Promise<Ser
   }
 }
 
+/** The kind of an error, from the names and codes of libraries: never its message, which may quote what it was about. */
+function kindOf (error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { type, code } = error as { type?: unknown, code?: unknown }
+  const cause = kindOf(error.cause)
+  return [error.name, type, code].filter(part => typeof part === 'string').join(' ') + (cause === undefined ? '' : ` < ${cause}`)
+}
+
 async function compose (config: Config, logger: Logger, closers: Array<() => Promise<unknown>>): Promise<Omit<Service, 'close'>> {
   const now = Date.now
   const newId = randomUUID
@@ -83,7 +91,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const issuers = config.ISSUERS_FILE === undefined ? [] : await loadIssuers(config.ISSUERS_FILE)
   const privacyContact = config.PRIVACY_CONTACT ?? 'privacy@example.com'
 
-  const trouble = { tell: (_what: string): void => {} }
+  const trouble = { tell: (_what: string, _error?: unknown): void => {} }
   const { redis, redisForWorker, clickhouse } = await openStores(config, closers, what => { trouble.tell(what) })
   const secrets = await secretsOf(config)
   const box = makeSealedBox(secrets.sealKeys)
@@ -94,9 +102,9 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const mailQueue = makeMailQueue(redis)
   closers.push(queue.close, mailQueue.close)
   const metrics = makeMetrics(queue.depth)
-  trouble.tell = what => {
+  trouble.tell = (what, error) => {
     metrics.trouble(what)
-    logger.warn({ what }, 'trouble.noticed')
+    logger.warn({ what, kind: kindOf(error) }, 'trouble.noticed')
   }
 
   const inbox = config.devTools && config.SMTP_URL === undefined ? makeInbox(now) : undefined
@@ -191,7 +199,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     const draining = repeat(async () => {
       const moved = await drainLedger({ outbox: consents, ledger, entriesMax: 1000 })
       return moved === 0 ? ledgerPollMs : 0
-    }, () => { trouble.tell('ledger-drain-failed') }, 1000)
+    }, error => { trouble.tell('ledger-drain-failed', error) }, 1000)
     closers.push(draining.stop)
 
     const mailRedis = redisForWorker()

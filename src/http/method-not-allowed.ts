@@ -5,7 +5,8 @@ import { Problem } from './problem.ts'
 /** Call the function it returns when every route is there. */
 export function registerMethodNotAllowed (app: FastifyInstance): () => void {
   const methodsByUrl = new Map<string, Set<string>>()
-  app.addHook('onRoute', ({ url, method }) => {
+  app.addHook('onRoute', ({ url, method, schema }) => {
+    if ((schema as { hide?: boolean } | undefined)?.hide === true) return // Pages of the documentation browser.
     const methods = methodsByUrl.get(url) ?? new Set()
     for (const one of [method].flat()) methods.add(one)
     methodsByUrl.set(url, methods)

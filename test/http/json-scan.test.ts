@@ -4,18 +4,13 @@ import { scanJson, type ScanFinding, type ScanReason, type ScanResult } from '..
 
 const clean: ScanResult = { events: undefined }
 
-function fatal (reason: ScanReason, pointer: string) {
-  return { fatal: { reason, pointer }, events: undefined }
-}
+const fatal = (reason: ScanReason, pointer: string) => ({ fatal: { reason, pointer }, events: undefined })
 
 function inEvents (...findings: [number, ScanReason, string][]): ScanResult {
   return { events: new Map(findings.map(([index, reason, pointer]) => [index, { reason, pointer }])) }
 }
 
-function many (item: (i: number) => string, count: number) {
-  return Array.from({ length: count }, (_, i) => item(i)).join()
-}
-
+const many = (item: (i: number) => string, count: number) => Array.from({ length: count }, (_, i) => item(i)).join()
 const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
 
 t.test('a body whose meaning survives parsing is left alone', async t => {
