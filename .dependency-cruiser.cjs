@@ -5,13 +5,14 @@ const domain = '^src/domain/'
 const flows = '^src/flows/'
 const http = '^src/http/'
 const main = '^src/main[.]ts$'
+const composition = '^src/composition/'
 const config = '^src/config[.]ts$'
 
 // Each edge of the service, and the packages that nothing else in src may import.
 const driversByEdge = {
-  catalog: ['ajv', 'ajv-formats'],
+  catalog: ['ajv', 'zod'],
   clickhouse: ['@clickhouse/client', 'chdb'],
-  crypto: ['jose'],
+  crypto: ['jose', 'zod'],
   dev: ['jose'],
   mail: ['nodemailer'],
   metrics: ['prom-client'],
@@ -42,11 +43,13 @@ module.exports = {
       flows, [flows, domain]),
     mayImport('http-imports-flows', 'Routes translate between HTTP and the flows; they reach no edge.',
       http, [http, flows, domain, config, ...packages(['fastify', '@fastify/[^/]+', 'zod', 'fastify-type-provider-zod'])], nodeBuiltins),
+    mayImport('main-is-thin', 'main.ts is the process; it leaves putting the parts together to the composition.',
+      main, [composition, config, edge('dev'), ...packages(['pino'])], nodeBuiltins),
     mayImport('config-imports-zod', 'The configuration reads the environment and nothing of the service.',
       config, packages(['zod']), nodeBuiltins),
     ...Object.entries(driversByEdge).map(([name, drivers]) =>
-      mayImport(`${name}-is-an-edge`, 'An edge imports the domain, itself and its own driver.',
-        edge(name), [edge(name), domain, flows, config, ...packages(drivers)], nodeBuiltins)),
+      mayImport(`${name}-is-an-edge`, 'An edge imports the domain, itself and its own driver; dev stands in for crypto and mail.',
+        edge(name), [edge(name), domain, flows, config, ...(name === 'dev' ? [edge('crypto'), edge('mail')] : []), ...packages(drivers)], nodeBuiltins)),
     {
       name: 'edges-fill-ports',
       comment: 'An edge implements ports, which are types of the flows; it runs no flow.',
@@ -69,10 +72,17 @@ module.exports = {
       to: { path: main }
     },
     {
+      name: 'only-main-imports-composition',
+      comment: 'The composition puts the parts together; a part that needs it is upside down.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: [main, composition] },
+      to: { path: composition }
+    },
+    {
       name: 'every-part-has-a-rule',
       comment: 'A new folder under src says here what it may import.',
       severity: 'error',
-      from: { path: '^src/', pathNot: [domain, flows, http, config, main, ...edges] },
+      from: { path: '^src/', pathNot: [domain, flows, http, composition, config, main, ...edges] },
       to: {}
     },
     {

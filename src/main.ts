@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { pino } from 'pino'
 import { ConfigError, readConfig } from './config.ts'
 import { welcome } from './dev/welcome.ts'
-import { startService, type Service } from './service.ts'
+import { startService, type Service } from './composition/service.ts'
 
 const help = `Usage: npm start
 
@@ -33,14 +33,17 @@ function explain (error: unknown): string {
 const closeWithinMs = 28_000
 
 function closeOnSignal (service: Service): void {
+  let ending = false
   const end = (): void => {
-    process.once('SIGINT', () => process.exit(130)) // A second Ctrl-C does not wait.
+    // Under npm a Ctrl-C arrives twice: from the terminal, and passed on by npm.
+    if (ending) return
+    ending = true
     process.stderr.write('assent: finishing what is in hand…\n')
     setTimeout(() => { process.exit(1) }, closeWithinMs).unref()
     void service.close().then(() => { process.exit(0) }, () => { process.exit(1) })
   }
-  process.once('SIGINT', end)
-  process.once('SIGTERM', end)
+  process.on('SIGINT', end)
+  process.on('SIGTERM', end)
 }
 
 async function run (): Promise<void> {

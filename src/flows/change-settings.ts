@@ -137,7 +137,7 @@ export function makeChangeSettings (deps: ChangeSettingsDeps): ChangeSettings {
 }
 
 /** Why purposes cannot be chosen, or undefined when they all can. */
-function findPurposeRefusal (catalog: Catalog, purposes: readonly string[]): PurposeRefusal | undefined {
+export function findPurposeRefusal (catalog: Catalog, purposes: readonly string[]): PurposeRefusal | undefined {
   const known = new Map(catalog.purposes.map(purpose => [purpose.id, purpose]))
   if (purposes.some(id => !known.has(id))) return 'unknown-purpose'
   if (purposes.some(id => known.get(id)?.required === true)) return 'purpose-not-changeable'

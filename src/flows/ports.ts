@@ -117,6 +117,10 @@ export interface ConsentStore extends ConsentReader {
   write: (subject: Subject, before: ConsentRecord, after: ConsentRecord, entries: readonly LedgerEntry[], token?: SpentToken) => Promise<WriteOutcome>
 }
 
+export interface PolicyStore {
+  setOrgPolicy: (orgId: string, policy: Record<string, 'off' | 'none'>) => Promise<void>
+}
+
 export interface LedgerReader {
   /** A subject's entries, newest first, from below `beforeRevision`. Waits until the ledger holds revision `head`. */
   history: (subject: Subject, head: number, limit: number, beforeRevision: number | undefined) => Promise<LedgerEntry[]>

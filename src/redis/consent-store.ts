@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { emptyRecord, type ChoiceState, type Choices, type ConsentRecord, type Standing } from '../domain/consent.ts'
 import { subjectKey, type LedgerEntry, type Subject } from '../domain/ledger.ts'
 import { Unavailable } from '../domain/unavailable.ts'
-import type { BatchOwner, ConsentStore } from '../flows/ports.ts'
+import type { BatchOwner, ConsentStore, PolicyStore } from '../flows/ports.ts'
 import { keyIn, partitionCount, partitionOf } from './keys.ts'
 
 /** A choice as stored: first letter of its state, since, denied until, entry. */
@@ -19,7 +19,7 @@ export interface LedgerOutbox {
   remove: (entries: readonly OutboxEntry[]) => Promise<void>
 }
 
-export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & LedgerOutbox & { setOrgPolicy: (orgId: string, policy: Record<string, 'off' | 'none'>) => Promise<void> } {
+export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & LedgerOutbox {
   const readRecord = async (subject: Subject): Promise<ConsentRecord> => decodeRecord(await redis.get(recordKey(subject)))
   const readPolicy = async (orgId: string): Promise<Standing['orgPolicy']> =>
     JSON.parse(await redis.get(policyKey(orgId)) ?? '{}') as Standing['orgPolicy']

@@ -102,7 +102,7 @@ export function startEventWorker (redis: Redis, options: EventWorkerOptions): Ev
 
   return {
     pause: async () => { await worker.pause(true) },
-    resume: () => { worker.resume() },
+    resume: () => { void worker.resume() },
     async close () {
       closing = true
       await worker.close()

@@ -68,7 +68,7 @@ export function eventRoutes ({ acceptEvents, eventsPerBatchMax, eventBytesMax }:
         body: envelopeShape.extend({ events: z.array(eventShape).min(1).max(1000) }),
         response: { 202: answerShape }
       },
-      validatorCompiler: () => value => ({ value })
+      validatorCompiler: () => (value: unknown) => ({ value })
     }, async (request, reply) => {
       const body = request.body as { events?: unknown[] } | null | undefined
       if (Array.isArray(body?.events) && body.events.length > eventsPerBatchMax) throw new Problem('batch-too-large')

@@ -2,13 +2,13 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
-import { connectRemote, openEmbedded, type ClickHouse } from './clickhouse/client.ts'
-import { migrate } from './clickhouse/migrate.ts'
-import type { Config } from './config.ts'
-import { configuredSecrets, developmentSecrets, type Secrets } from './crypto/secrets.ts'
+import { connectRemote, openEmbedded, type ClickHouse } from '../clickhouse/client.ts'
+import { migrate } from '../clickhouse/migrate.ts'
+import type { Config } from '../config.ts'
+import { configuredSecrets, developmentSecrets, type Secrets } from '../crypto/secrets.ts'
 import { openDataDir } from './data-dir.ts'
-import { connectForRequests, connectForWorker, findVolatility, type RedisAddress } from './redis/client.ts'
-import { startEmbeddedRedis } from './redis/embedded.ts'
+import { connectForRequests, connectForWorker, findVolatility, type RedisAddress } from '../redis/client.ts'
+import { startEmbeddedRedis } from '../redis/embedded.ts'
 
 export interface Stores {
   /** Fails fast. */
@@ -22,7 +22,7 @@ export interface Stores {
 type Closers = Array<() => Promise<unknown>>
 type OnTrouble = (what: string) => void
 
-const migrationsDir = new URL('../migrations', import.meta.url).pathname
+const migrationsDir = new URL('../../migrations', import.meta.url).pathname
 
 /** Opens all stores; what must be closed is added to `closers`, also when a later store cannot be opened. */
 export async function openStores (config: Config, closers: Closers, onTrouble: OnTrouble): Promise<Stores> {

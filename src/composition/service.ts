@@ -1,49 +1,50 @@
 /** The composition root: clients, stores, flows, HTTP and workers of one process, closed in reverse. */
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Logger } from 'pino'
-import { loadCatalog } from './catalog/load-catalog.ts'
-import { loadRegionPolicy } from './catalog/load-region-policy.ts'
-import { makeEventTable } from './clickhouse/event-table.ts'
-import { makeLedgerTable } from './clickhouse/ledger-table.ts'
-import { runSql } from './clickhouse/sql-console.ts'
-import type { Config } from './config.ts'
-import { loadIssuers } from './crypto/issuers.ts'
-import { hmacHex, makePseudonym, randomDigits, sameHash, sha256Hex } from './crypto/keyed-hash.ts'
-import { makeSealedBox } from './crypto/sealed-box.ts'
-import { makeVerificationTokens } from './crypto/verification-tokens.ts'
-import { makeDevelopmentIssuer } from './dev/development-issuer.ts'
-import { makeInbox } from './dev/inbox.ts'
-import { makeAcceptEvents } from './flows/accept-events.ts'
-import { makeAskConsent } from './flows/ask-consent.ts'
-import { makeChangeSettings } from './flows/change-settings.ts'
-import { drainLedger } from './flows/drain-ledger.ts'
-import { makeStoreEvents } from './flows/store-events.ts'
-import { makeVerifyPerson } from './flows/verify-person.ts'
-import { makeApp } from './http/app.ts'
-import { makeCursors } from './http/cursors.ts'
-import { makeMetricsServer } from './http/metrics-server.ts'
-import { catalogRoutes } from './http/routes/catalog.ts'
-import { consentRoutes } from './http/routes/consent.ts'
-import { devRoutes } from './http/routes/dev.ts'
-import { eventRoutes } from './http/routes/events.ts'
-import { operatorRoutes } from './http/routes/operators.ts'
-import { privacyRoutes } from './http/routes/privacy.ts'
-import { verificationRoutes } from './http/routes/verification.ts'
-import { writeLetter } from './mail/letters.ts'
-import { makeSmtpTransport } from './mail/mailer.ts'
-import { makePostOffice } from './mail/post-office.ts'
-import { makeMetrics } from './metrics/metrics.ts'
-import { openStores, secretsOf } from './parts.ts'
-import { makeChallengeStore } from './redis/challenge-store.ts'
-import { makeConsentStore } from './redis/consent-store.ts'
-import { makeDeviceRegister } from './redis/device-register.ts'
-import { makeEventQueue } from './redis/event-queue.ts'
-import { startEventWorker, type EventWorker } from './redis/event-worker.ts'
-import { frameCodec } from './redis/frame-codec.ts'
-import { makeMailQueue, startMailWorker } from './redis/mail-queue.ts'
+import { loadCatalog } from '../catalog/load-catalog.ts'
+import { loadRegionPolicy } from '../catalog/load-region-policy.ts'
+import { makeEventTable } from '../clickhouse/event-table.ts'
+import { makeLedgerTable } from '../clickhouse/ledger-table.ts'
+import { runSql } from '../clickhouse/sql-console.ts'
+import type { Config } from '../config.ts'
+import { loadIssuers } from '../crypto/issuers.ts'
+import { hmacHex, makePseudonym, randomDigits, sameHash, sha256Hex } from '../crypto/keyed-hash.ts'
+import { makeSealedBox } from '../crypto/sealed-box.ts'
+import { makeVerificationTokens } from '../crypto/verification-tokens.ts'
+import { makeDevelopmentIssuer } from '../dev/development-issuer.ts'
+import { makeInbox } from '../dev/inbox.ts'
+import { makeAcceptEvents } from '../flows/accept-events.ts'
+import { makeAskConsent } from '../flows/ask-consent.ts'
+import { makeChangeSettings } from '../flows/change-settings.ts'
+import { drainLedger } from '../flows/drain-ledger.ts'
+import { makeSetOrgPolicy } from '../flows/set-org-policy.ts'
+import { makeStoreEvents } from '../flows/store-events.ts'
+import { makeVerifyPerson } from '../flows/verify-person.ts'
+import { makeApp } from '../http/app.ts'
+import { makeCursors } from '../http/cursors.ts'
+import { makeMetricsServer } from '../http/metrics-server.ts'
+import { catalogRoutes } from '../http/routes/catalog.ts'
+import { consentRoutes } from '../http/routes/consent.ts'
+import { devRoutes } from '../http/routes/dev.ts'
+import { eventRoutes } from '../http/routes/events.ts'
+import { organizationRoutes } from '../http/routes/organizations.ts'
+import { operatorRoutes } from '../http/routes/operators.ts'
+import { privacyRoutes } from '../http/routes/privacy.ts'
+import { verificationRoutes } from '../http/routes/verification.ts'
+import { writeLetter } from '../mail/letters.ts'
+import { makeSmtpTransport } from '../mail/mailer.ts'
+import { makePostOffice } from '../mail/post-office.ts'
+import { makeMetrics } from '../metrics/metrics.ts'
+import { openStores, secretsOf } from './stores.ts'
+import { makeChallengeStore } from '../redis/challenge-store.ts'
+import { makeConsentStore } from '../redis/consent-store.ts'
+import { makeDeviceRegister } from '../redis/device-register.ts'
+import { makeEventQueue } from '../redis/event-queue.ts'
+import { startEventWorker, type EventWorker } from '../redis/event-worker.ts'
+import { frameCodec } from '../redis/frame-codec.ts'
+import { makeMailQueue, startMailWorker } from '../redis/mail-queue.ts'
 import { repeat } from './repeat.ts'
 
 export interface Service {
@@ -54,7 +55,7 @@ export interface Service {
   close: () => Promise<void>
 }
 
-const schemasDir = new URL('../schemas', import.meta.url).pathname
+const schemasDir = new URL('../../schemas', import.meta.url).pathname
 const ledgerPollMs = 200
 
 /** @throws with one clear line when it cannot start; what had been opened is closed again */
@@ -179,6 +180,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     })
     routes.push(
       privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors: makeCursors(pepper, sameHash) }),
+      organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents }), privacyContact }),
       verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })
     )
   }

@@ -1,0 +1,65 @@
+/** A whole service for a test: its own Redis, its own ClickHouse engine, its own directory; gone when the test ends. */
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { pino } from 'pino'
+import type { Test } from 'tap'
+import { readConfig } from '../../src/config.ts'
+import { startService, type Service } from '../../src/composition/service.ts'
+import { makeApi, type Api } from './api.ts'
+
+export interface TestService extends Api {
+  service: Service
+  /** A connection of the test's own to the service's Redis. */
+  redis: Redis
+  dataDir: string
+  /** Everything the service logged, one line each. */
+  logs: string[]
+  /** Closes the service and starts it again on the same directory. */
+  restart: () => Promise<void>
+  /** The number of rows that a FROM clause (with what follows it) yields. */
+  count: (from: string) => Promise<number>
+}
+
+/** chDB opens one directory per process, so a test file has one service at a time. */
+export async function startTestService (t: Test, environment: Record<string, string> = {}): Promise<TestService> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'assent-test-'))
+  const logs: string[] = []
+  const logger = pino({ level: 'debug' }, { write: (line: string) => { logs.push(line) } })
+  const config = readConfig({ NODE_ENV: 'test', PORT: '0', DATA_DIR: dataDir, RATE_LIMITS: 'off', ...environment })
+  let service = await startService(config, logger)
+  const address = environment['REDIS_URL'] ?? join(dataDir, 'redis', 'redis.sock')
+  const redis = new Redis(address)
+  t.teardown(async () => {
+    redis.disconnect()
+    await service.close()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  const api = makeApi(() => service.url)
+  return {
+    ...api,
+    get service () { return service },
+    redis,
+    dataDir,
+    logs,
+    async restart () {
+      await service.close()
+      service = await startService(config, logger)
+    },
+    count: async from => Number((await api.sql<{ n: number | string }>(`SELECT count() AS n FROM ${from}`))[0]?.n)
+  }
+}
+
+/** Asks until the answer is yes; fails loudly when it does not come. */
+export async function eventually (what: string, ask: () => Promise<boolean>, withinMs = 20_000): Promise<void> {
+  const deadline = Date.now() + withinMs
+  while (!await ask()) {
+    if (Date.now() > deadline) throw new Error(`this did not happen within ${String(withinMs)} ms: ${what}`)
+    await sleep(50)
+  }
+}
+
+export const uuid = randomUUID
