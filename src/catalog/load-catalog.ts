@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { z } from 'zod'
-import { accountWideSinceDefault, eventKey, type Catalog, type EventDefinition, type GatedField, type Product, type Purpose } from '../domain/catalog.ts'
+import { accountWideSinceDefault, type Catalog, type EventDefinition, type GatedField, type Product, type Purpose } from '../domain/catalog.ts'
 
 const purposeId = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/)
 const text = z.string().min(1)
@@ -56,10 +56,11 @@ export async function loadCatalog (directory: string): Promise<Catalog> {
   const ajv = new Ajv2020({ strict: true, allErrors: false, coerceTypes: false, removeAdditional: false, useDefaults: false })
   ajv.addVocabulary(['x-purpose', 'x-owner', 'x-description', 'x-justification'])
   const byId = new Map(purposes.map(purpose => [purpose.id, purpose]))
-  const events = new Map<string, EventDefinition>()
+  const events = new Map<string, Map<number, EventDefinition>>()
   for (const file of await listEventFiles(directory)) {
     const definition = readEvent(file, await readJson(directory, file.path), byId, ajv)
-    events.set(eventKey(definition.name, definition.version), definition)
+    const versions = events.get(definition.name) ?? new Map<number, EventDefinition>()
+    events.set(definition.name, versions.set(definition.version, definition))
   }
   if (events.size === 0) throw new Error('events/: there is no event definition')
   return {

@@ -1,5 +1,6 @@
 /** ClickHouse through its official client: a remote server, or the engine in this process. */
-import { createClient, type ClickHouseClient, type ClickHouseClientConfigOptions } from '@clickhouse/client'
+import { ClickHouseLogLevel, createClient, type ClickHouseClient, type ClickHouseClientConfigOptions, type ClickHouseError } from '@clickhouse/client'
+import { oneAtATime } from './one-at-a-time.ts'
 
 export interface RemoteOptions {
   url: string
@@ -18,6 +19,11 @@ export interface ClickHouse {
   close: () => Promise<void>
 }
 
+/** What the engine itself answers, remote or embedded. Each throws a class of its own, so it is told by its numeric code. */
+export function isClickHouseError (error: unknown): error is ClickHouseError {
+  return error instanceof Error && 'type' in error && 'code' in error && typeof error.code === 'string' && /^[0-9]+$/.test(error.code)
+}
+
 const readerLimits = { max_execution_time: 30, max_memory_usage: '2000000000', max_result_rows: '1000000' } as const
 
 export function connectRemote (options: RemoteOptions): ClickHouse {
@@ -27,7 +33,8 @@ export function connectRemote (options: RemoteOptions): ClickHouse {
     application: 'assent',
     request_timeout: requestTimeoutMs,
     compression: { request: compression, response: compression },
-    max_open_connections: 10
+    max_open_connections: 10,
+    log: { level: ClickHouseLogLevel.OFF } // It would quote statements and rows; who calls says what failed.
   }
   const client = createClient(shared)
   const reader = createClient({ ...shared, clickhouse_settings: { readonly: '1', ...readerLimits } })
@@ -44,7 +51,7 @@ export async function openEmbedded (directory: string): Promise<ClickHouse> {
   })
   // The two packages each bring the same interface, but not one that the compiler takes for the same.
   const connect = (): ClickHouseClient => createClient({
-    connection: createChdbConnection({ path: directory }) as unknown as NonNullable<ClickHouseClientConfigOptions['connection']>
+    connection: oneAtATime(createChdbConnection({ path: directory }) as unknown as NonNullable<ClickHouseClientConfigOptions['connection']>)
   })
   const client = connect()
   const reader = connect()

@@ -1,8 +1,9 @@
 /** Events, the counts of decisions, and rows that could not be stored. */
 import { Readable } from 'node:stream'
-import { ClickHouseError, type ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient } from '@clickhouse/client'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { EventTable } from '../flows/ports.ts'
+import { isClickHouseError } from './client.ts'
 
 /** The columns in the order in which `serialiseRow` writes them. */
 const eventColumns = [
@@ -21,7 +22,7 @@ const dataFaults = new Set([
 ].map(String))
 
 export function makeEventTable (client: ClickHouseClient): EventTable {
-  const isDataFault = (error: unknown): boolean => error instanceof ClickHouseError && dataFaults.has(error.code)
+  const isDataFault = (error: unknown): boolean => isClickHouseError(error) && dataFaults.has(error.code)
   return {
     isDataFault,
 

@@ -1,18 +1,38 @@
 /** Runs a developer's read-only SQL. */
-import { ClickHouseError, type ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient } from '@clickhouse/client'
+import { isClickHouseError } from './client.ts'
 
 export type SqlAnswer = { ok: true, ndjson: string } | { ok: false, detail: string }
 
+/** What may hide a word from a reader, or look like one: strings, heredocs, quoted names, comments. */
+const hidden = /'(?:[^'\\]|\\[^]|'')*'|\$(\w*)\$[^]*?\$\1\$|"(?:[^"\\]|\\[^]|"")*"|`(?:[^`\\]|\\[^]|``)*`|--[^\n]*|#[ !][^\n]*|\/\*[^]*?\*\//g
+
+const readingStatement = /^[\s(]*(?:SELECT|WITH|SHOW|DESCRIBE|DESC|EXISTS|EXPLAIN)\b/i
+
+/**
+ * Why a statement is not run, or undefined. The reader's connection refuses writes by itself; what is refused here is
+ * what it lets through all the same: a list of statements, and reading and writing files beside the database.
+ */
+function findRefusal (query: string): string | undefined {
+  if (query === '') return 'The body is empty; send one SQL statement.'
+  if (query.includes('\0')) return 'SQL has no NUL.'
+  const bare = query.replace(hidden, match => match.startsWith("'") || match.startsWith('$') ? "''" : /^["`]/.test(match) ? '""' : ' ')
+  if (bare.includes(';')) return 'Send one SQL statement.'
+  if (!readingStatement.test(bare)) return 'Send a statement that reads: SELECT, WITH, SHOW, DESCRIBE, EXISTS or EXPLAIN.'
+  if (/\bfile\s*\(|\bINTO\s+OUTFILE\b/i.test(bare)) return 'Files are out of reach.'
+  if (/""\s*\(/.test(bare)) return 'Names of functions cannot be quoted.'
+  return undefined
+}
+
 /** One statement on the reader's connection, answered as NDJSON. */
 export async function runSql (reader: ClickHouseClient, statement: string): Promise<SqlAnswer> {
-  const query = statement.trim().replace(/;+$/, '')
-  if (query === '') return { ok: false, detail: 'The body is empty; send one SQL statement.' }
-  // The embedded engine would run the statements of a list one by one and answer for the first.
-  if (query.replace(/'(?:[^'\\]|\\.|'')*'/g, '').includes(';')) return { ok: false, detail: 'Send one SQL statement.' }
+  const query = statement.trim().replace(/[;\s]+$/, '')
+  const refusal = findRefusal(query)
+  if (refusal !== undefined) return { ok: false, detail: refusal }
   try {
     return { ok: true, ndjson: await (await reader.query({ query, format: 'JSONEachRow' })).text() }
   } catch (error) {
-    if (error instanceof ClickHouseError) return { ok: false, detail: error.message.slice(0, 500) }
+    if (isClickHouseError(error)) return { ok: false, detail: error.message.slice(0, 500) }
     throw error
   }
 }

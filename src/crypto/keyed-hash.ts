@@ -1,8 +1,8 @@
 /** Keyed hashes: pseudonyms, the ledger's chain, codes, cursors. */
-import { createHash, createHmac, randomInt, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, createSecretKey, randomInt, timingSafeEqual, type KeyObject } from 'node:crypto'
 
 /** HMAC-SHA-256 in hex. */
-export function hmacHex (key: Buffer, text: string): string {
+export function hmacHex (key: Buffer | KeyObject, text: string): string {
   return createHmac('sha256', key).update(text).digest('hex')
 }
 
@@ -13,7 +13,8 @@ export function sha256Hex (text: string): string {
 
 /** Stands for an account or a device where nobody should see which: 128 bits in hex; empty for none. */
 export function makePseudonym (key: Buffer): (kind: 'account' | 'device', id: string | undefined) => string {
-  return (kind, id) => id === undefined ? '' : hmacHex(key, `${kind}:${id}`).slice(0, 32)
+  const ready = createSecretKey(key)
+  return (kind, id) => id === undefined ? '' : hmacHex(ready, `${kind}:${id}`).slice(0, 32)
 }
 
 /** Compares two hashes of the same length in constant time. */

@@ -45,15 +45,15 @@ export interface Catalog {
   purposes: readonly Purpose[]
   optionalPurposes: readonly string[]
   products: ReadonlyMap<string, Product>
-  /** Keyed by `eventKey`. */
-  events: ReadonlyMap<string, EventDefinition>
+  /** Definitions by name, then by version. */
+  events: ReadonlyMap<string, ReadonlyMap<number, EventDefinition>>
 }
 
 /** The first release year whose consent is account-wide, unless the product says otherwise. */
 export const accountWideSinceDefault = 2023
 
-export function eventKey (name: string, version: number): string {
-  return `${name}/${String(version)}`
+export function findEvent (catalog: Catalog, name: string, version: number): EventDefinition | undefined {
+  return catalog.events.get(name)?.get(version)
 }
 
 /** The scope whose grant counts for a release of a product; undefined when the catalogue does not know the release. */

@@ -1,5 +1,5 @@
 /** What becomes of one event: judged by the catalogue first, then by consent, its gated fields each by their own purpose. */
-import { eventKey, type Catalog, type EventDefinition } from './catalog.ts'
+import { findEvent, type Catalog, type EventDefinition } from './catalog.ts'
 import { decide, type AcceptReason, type DropReason, type Permission } from './consent.ts'
 import type { RejectReason, SentEvent } from './event.ts'
 
@@ -24,7 +24,7 @@ export type Judgement =
 export function judgeEvent (
   catalog: Catalog, permissionOf: PermissionOf, event: SentEvent, capturedAt: number, oldest: number
 ): Judgement {
-  const definition = catalog.events.get(eventKey(event.name, event.version))
+  const definition = findEvent(catalog, event.name, event.version)
   if (definition === undefined) return { outcome: 'rejected', reason: 'unknown_event' }
   if (capturedAt < oldest) return { outcome: 'rejected', reason: 'too_old' }
   const fault = definition.findFault(event.properties)

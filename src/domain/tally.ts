@@ -1,34 +1,25 @@
 /** Counts what became of events, without account, device or payload. */
-import { eventKey, type Catalog } from './catalog.ts'
+import { findEvent, type Catalog, type EventDefinition } from './catalog.ts'
 import type { DecisionCount, EventOutcome } from './event.ts'
 
 export interface Tally {
   /** `event` is undefined for what could not be read as one. */
-  count: (event: { name: string, version: number } | undefined, outcome: Pick<EventOutcome, 'outcome' | 'reason'>, times?: number) => void
+  count: (event: { name: string, version: number } | undefined, outcome: Pick<EventOutcome, 'outcome' | 'reason'>) => void
   counts: () => DecisionCount[]
 }
 
 /** A name that the catalogue does not know is the client's text: it is counted under an empty name. */
 export function makeTally (catalog: Catalog): Tally {
-  const byKey = new Map<string, DecisionCount>()
+  const byDefinition = new Map<EventDefinition | undefined, DecisionCount[]>()
   return {
-    count (event, { outcome, reason }, times = 1) {
-      const definition = event === undefined ? undefined : catalog.events.get(eventKey(event.name, event.version))
-      const key = `${definition === undefined ? '' : eventKey(definition.name, definition.version)} ${outcome} ${reason}`
-      const counted = byKey.get(key)
-      if (counted !== undefined) {
-        counted.count += times
-        return
-      }
-      byKey.set(key, {
-        event: definition?.name ?? '',
-        version: definition?.version ?? 0,
-        purpose: definition?.purpose.id ?? '',
-        outcome,
-        reason,
-        count: times
-      })
+    count (event, { outcome, reason }) {
+      const definition = event === undefined ? undefined : findEvent(catalog, event.name, event.version)
+      let counts = byDefinition.get(definition)
+      if (counts === undefined) byDefinition.set(definition, counts = [])
+      const counted = counts.find(known => known.reason === reason && known.outcome === outcome)
+      if (counted !== undefined) counted.count++
+      else counts.push({ event: definition?.name ?? '', version: definition?.version ?? 0, purpose: definition?.purpose.id ?? '', outcome, reason, count: 1 })
     },
-    counts: () => [...byKey.values()]
+    counts: () => [...byDefinition.values()].flat()
   }
 }

@@ -40,10 +40,9 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
     const receivedAt = deps.now()
     const standing = await readStanding(deps.consents, owner)
     const permissionOf = makePermissions(deps.catalog, standing, batch.product)
-    const frames = makeFrameSorter(deps.frameCodec)
     const tally = makeTally(deps.catalog)
     const acceptedIds = new Set<string>()
-    const shared = {
+    const frames = makeFrameSorter(deps.frameCodec, {
       product: batch.product.name,
       release: batch.product.release,
       productVersion: batch.product.version ?? '',
@@ -51,7 +50,7 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       deviceRef: deps.pseudonym('device', owner.deviceId),
       receivedAt,
       batchId: batch.batchId
-    }
+    })
 
     const outcomes = batch.elements.map(({ event, fault }): EventOutcome => {
       if (event === undefined) return fault
@@ -61,7 +60,6 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       if (judged.outcome !== 'accepted') return judged
       acceptedIds.add(event.id)
       frames.add({
-        ...shared,
         eventId: event.id,
         name: event.name,
         version: event.version,
@@ -77,14 +75,14 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
     outcomes.forEach((outcome, index) => { tally.count(batch.elements[index]?.event, outcome) })
 
     if (owner.accountId !== undefined && owner.deviceId !== undefined) {
-      await deps.devices.see(owner.accountId, owner.deviceId, shared.product, shared.release, receivedAt)
+      await deps.devices.see(owner.accountId, owner.deviceId, batch.product.name, batch.product.release, receivedAt)
     }
     await deps.queue.add({
       schema: 1,
       requestId: deps.newId(),
       owner,
-      product: shared.product,
-      release: shared.release,
+      product: batch.product.name,
+      release: batch.product.release,
       receivedAt,
       frames: frames.pack(),
       counts: tally.counts()

@@ -1,5 +1,5 @@
 /** Batches leave the queue: consent is asked again, what still stands is inserted, what does not is counted and gone. */
-import { eventKey, type Catalog } from '../domain/catalog.ts'
+import { findEvent, type Catalog } from '../domain/catalog.ts'
 import { decide, type DropReason } from '../domain/consent.ts'
 import { stripFields, type PermissionOf } from '../domain/judgement.ts'
 import { makeTally, type Tally } from '../domain/tally.ts'
@@ -76,7 +76,7 @@ function stillPermitted (
       drop(row, decision.reason)
       return []
     }
-    const definition = deps.catalog.events.get(eventKey(row.name, row.version))
+    const definition = findEvent(deps.catalog, row.name, row.version)
     if (definition === undefined) return [line]
     const { properties } = stripFields(definition, JSON.parse(row.properties) as Record<string, unknown>, permissionOf, row.capturedAt)
     return [serialiseRow({ ...row, properties: JSON.stringify(properties) })]

@@ -14,6 +14,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** What is wrong inside elements of the body's `events`, by index. */
     eventFaults: ReadonlyMap<number, ScanFinding> | null
+    /** The size of the body, inflated. */
+    bodyBytes: number
   }
 }
 
@@ -23,6 +25,7 @@ const byteOrderMark = 0xfeff
 
 export function registerBody (app: FastifyInstance, limits: BodyLimits): void {
   app.decorateRequest('eventFaults', null)
+  app.decorateRequest('bodyBytes', 0)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: limits.wireBytesMax }, async (request: FastifyRequest, body: Buffer) => {
     refuseCharset(request)
@@ -43,6 +46,7 @@ async function plain (request: FastifyRequest, body: Buffer, { inflatedBytesMax 
 }
 
 function parse (request: FastifyRequest, body: Buffer): unknown {
+  request.bodyBytes = body.length
   let text
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)

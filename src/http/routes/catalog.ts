@@ -32,7 +32,7 @@ export function catalogRoutes ({ catalog }: { catalog: Catalog }): FastifyPlugin
       account_wide_since: product.accountWideSince,
       overrides: { ...product.overrides }
     })),
-    events: [...catalog.events.values()].map(event => ({
+    events: [...catalog.events.values()].flatMap(versions => [...versions.values()]).map(event => ({
       name: event.name,
       version: event.version,
       purpose: event.purpose.id,

@@ -75,7 +75,9 @@ export function eventRoutes ({ acceptEvents, eventsPerBatchMax, eventBytesMax }:
       const envelope = envelopeShape.safeParse(body)
       if (!envelope.success) throw new Problem('invalid-batch', { errors: faultsOf(envelope.error) })
       const { batch_id: batchId, sent_at: sentAt, device_id: deviceId, product, events } = envelope.data
-      const elements = events.map((event, index) => readElement(event, request.eventFaults?.get(index), eventBytesMax))
+      // Most batches are smaller than one event may be: then no event needs to be measured.
+      const eventMayExceed = request.bodyBytes > eventBytesMax ? eventBytesMax : undefined
+      const elements = events.map((event, index) => readElement(event, request.eventFaults?.get(index), eventMayExceed))
       const owner = ownerOf(callerOfRequest(request), deviceId)
       const accepted = await acceptEvents(owner, {
         batchId, sentAt, product: { name: product.name, release: product.release, version: product.version }, elements
@@ -98,16 +100,32 @@ export function ownerOf (caller: Caller, deviceId: string | undefined): BatchOwn
   return { accountId: caller.accountId, deviceId: caller.deviceId ?? deviceId, orgId: caller.orgId, region: caller.region }
 }
 
-function readElement (value: unknown, finding: ScanFinding | undefined, eventBytesMax: number): BatchElement {
+function readElement (value: unknown, finding: ScanFinding | undefined, bytesMax: number | undefined): BatchElement {
   if (finding !== undefined) return reject(value, faultReasons[finding.reason], finding.pointer)
-  const event = eventShape.safeParse(value)
+  const event = readPlainEvent(value) ?? eventShape.safeParse(value)
   if (!event.success) {
     const [fault] = faultsOf(event.error)
     return reject(value, 'invalid_event', `${fault?.pointer ?? ''} ${fault?.detail ?? ''}`.trim())
   }
   const { id, name, version, occurred_at: occurredAt, properties } = event.data
-  if (Buffer.byteLength(JSON.stringify(properties)) > eventBytesMax) return reject(value, 'event_too_large')
+  if (bytesMax !== undefined && Buffer.byteLength(JSON.stringify(properties)) > bytesMax) return reject(value, 'event_too_large')
   return { event: { id, name, version, occurredAt, properties } }
+}
+
+const plainUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+const plainTime = /^20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{3})?Z$/
+
+/** Reads an event in its usual form, which `eventShape` would read alike but ten times slower; undefined for any other. */
+function readPlainEvent (value: unknown): { success: true, data: z.infer<typeof eventShape> } | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { id, name, version, occurred_at: occurredAt, properties } = value as Record<string, unknown>
+  if (Object.keys(value).length !== 5) return undefined
+  if (typeof id !== 'string' || !plainUuid.test(id)) return undefined
+  if (typeof name !== 'string' || name.length < 1 || name.length > 128) return undefined
+  if (typeof version !== 'number' || !Number.isInteger(version) || version < 1 || version > 65_535) return undefined
+  if (typeof occurredAt !== 'string' || !plainTime.test(occurredAt)) return undefined
+  if (typeof properties !== 'object' || properties === null || Array.isArray(properties)) return undefined
+  return { success: true, data: { id, name, version, occurred_at: Date.parse(occurredAt), properties: properties as Record<string, unknown> } }
 }
 
 function reject (value: unknown, reason: RejectReason, detail?: string): BatchElement {
