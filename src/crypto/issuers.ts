@@ -57,7 +57,7 @@ export async function loadIssuers (file: string): Promise<Issuer[]> {
     namespace: issuer.namespace,
     accountKind: kind ?? 'personal',
     publicKey: makePublicKey(uri === undefined
-      ? createLocalJWKSet(await readJson(resolve(dirname(file), keyFile ?? '')) as JSONWebKeySet)
+      ? await readKeySet(resolve(dirname(file), keyFile ?? ''))
       : createRemoteJWKSet(new URL(uri), { timeoutDuration: 2000, cooldownDuration: 30_000 }))
   })))
 }
@@ -72,10 +72,19 @@ export function makePublicKey (keySet: KeySet): Issuer['publicKey'] {
       pems.set(key, pem)
       return pem
     } catch (error) {
-      const unknown = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys, errors.JOSENotSupported, errors.JWKInvalid, errors.JWKSInvalid]
+      const unknown = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys, errors.JOSENotSupported, errors.JWKInvalid]
       if (unknown.some(kind => error instanceof kind)) return undefined
       throw new Unavailable('the issuer of this token', { cause: error })
     }
+  }
+}
+
+async function readKeySet (file: string): Promise<KeySet> {
+  const content = await readJson(file) as JSONWebKeySet
+  try {
+    return createLocalJWKSet(content)
+  } catch (cause) {
+    throw new Error(`${file} is not a JWK set`, { cause })
   }
 }
 

@@ -42,7 +42,7 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
     const permissionOf = makePermissions(deps.catalog, standing, batch.product)
     const tally = makeTally(deps.catalog)
     const acceptedIds = new Set<string>()
-    const frames = makeFrameSorter(deps.frameCodec, {
+    const sorter = makeFrameSorter({
       product: batch.product.name,
       release: batch.product.release,
       productVersion: batch.product.version ?? '',
@@ -59,7 +59,7 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       const judged = judgeEvent(deps.catalog, permissionOf, event, captured, receivedAt - deps.eventAgeMaxMs)
       if (judged.outcome !== 'accepted') return judged
       acceptedIds.add(event.id)
-      frames.add({
+      sorter.add({
         eventId: event.id,
         name: event.name,
         version: event.version,
@@ -77,6 +77,7 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
     if (owner.accountId !== undefined && owner.deviceId !== undefined) {
       await deps.devices.see(owner.accountId, owner.deviceId, batch.product.name, batch.product.release, receivedAt)
     }
+    const { frames, lines } = sorter.finish()
     await deps.queue.add({
       schema: 1,
       requestId: deps.newId(),
@@ -84,7 +85,8 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       product: batch.product.name,
       release: batch.product.release,
       receivedAt,
-      frames: frames.pack(),
+      frames,
+      body: deps.frameCodec.pack(lines),
       counts: tally.counts()
     })
     return {

@@ -1,6 +1,6 @@
 /** Sorts the rows of one batch into frames by the purposes they depend on. */
 import type { EventRow } from '../domain/event.ts'
-import type { Frame, FrameCodec } from './ports.ts'
+import type { Frame } from './ports.ts'
 
 /** A row as one line of ClickHouse's JSONCompactEachRow, in the order of the columns of `events`. */
 export function serialiseRow (row: EventRow): string {
@@ -17,7 +17,8 @@ export function makeRowSerialiser (batch: BatchColumns): (row: RowColumns) => st
   const middle = JSON.stringify([batch.product, batch.release, batch.productVersion, batch.accountRef, batch.deviceRef]).slice(1, -1)
   const end = JSON.stringify(batch.batchId)
   const receivedAt = String(batch.receivedAt)
-  return row => `[${JSON.stringify(row.eventId)},${JSON.stringify(row.name)},${String(row.version)},${middle},` +
+  // Ids, names and reasons hold nothing that JSON would escape; a version or properties may.
+  return row => `["${row.eventId}","${row.name}",${String(row.version)},${middle},` +
     `${String(row.occurredAt)},${String(row.capturedAt)},${receivedAt},"${row.purpose}","${row.reason}",` +
     `${row.consentEntry === null ? 'null' : `"${row.consentEntry}"`},${JSON.stringify(row.properties)},${end}]`
 }
@@ -38,12 +39,13 @@ export function parseRow (line: string): EventRow {
 
 export interface FrameSorter {
   add: (row: RowColumns, fieldPurposes: readonly string[]) => void
-  pack: () => Frame[]
+  /** The frames, and the lines of all of them one after the other; each line ends in a line feed. */
+  finish: () => { frames: Frame[], lines: string }
 }
 
-export function makeFrameSorter (codec: FrameCodec, batch: BatchColumns): FrameSorter {
+export function makeFrameSorter (batch: BatchColumns): FrameSorter {
   const serialise = makeRowSerialiser(batch)
-  const open = new Map<string, { purpose: string, fieldPurposes: readonly string[], firstCapturedAt: number, lines: string[] }>()
+  const open = new Map<string, Omit<Frame, 'length' | 'rows'> & { lines: string[] }>()
   return {
     add (row, fieldPurposes) {
       const key = fieldPurposes.length === 0 ? row.purpose : [row.purpose, ...fieldPurposes].join(' ')
@@ -55,6 +57,14 @@ export function makeFrameSorter (codec: FrameCodec, batch: BatchColumns): FrameS
       frame.firstCapturedAt = Math.min(frame.firstCapturedAt, row.capturedAt)
       frame.lines.push(serialise(row))
     },
-    pack: () => [...open.values()].map(({ lines, ...frame }) => ({ ...frame, rows: lines.length, body: codec.pack(lines) }))
+    finish () {
+      const texts: string[] = []
+      const frames = [...open.values()].map(({ lines, ...frame }) => {
+        const text = `${lines.join('\n')}\n`
+        texts.push(text)
+        return { ...frame, rows: lines.length, length: text.length }
+      })
+      return { frames, lines: texts.join('') }
+    }
   }
 }

@@ -22,8 +22,8 @@ export interface Frame {
   rows: number
   /** The earliest capture in the frame, epoch ms: what permits it permits them all. */
   firstCapturedAt: number
-  /** One line per row (`serialiseRow`), zstd, base64. */
-  body: string
+  /** How much of the batch's lines is this frame's, in characters. */
+  length: number
 }
 
 /** One accepted request, as it waits in the queue. */
@@ -35,6 +35,8 @@ export interface QueuedBatch {
   release: number
   receivedAt: number
   frames: readonly Frame[]
+  /** The lines of all frames, one after the other, packed (`FrameCodec`). */
+  body: string
   counts: readonly DecisionCount[]
 }
 
@@ -67,10 +69,9 @@ export interface SeenDevice {
   last_seen_at: number | null
 }
 
-/** Packs and unpacks the lines of a frame. */
+/** Packs and unpacks the lines of a batch. */
 export interface FrameCodec {
-  pack: (lines: readonly string[]) => string
-  /** The lines, joined by line feeds. */
+  pack: (lines: string) => string
   unpack: (body: string) => string
 }
 
@@ -96,7 +97,7 @@ export interface FailedRow {
 }
 
 export interface EventTable {
-  /** Inserts lines made by `serialiseRow`, joined by line feeds. The same rows again are the same rows. */
+  /** Inserts lines made by `serialiseRow`, each ended by a line feed. The same rows again are the same rows. */
   insert: (lines: string) => Promise<void>
   insertCounts: (batches: readonly CountedBatch[]) => Promise<void>
   insertFailed: (rows: readonly FailedRow[]) => Promise<void>

@@ -44,9 +44,11 @@ export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
         tally.count(row, { outcome: 'dropped', reason })
         dropped.set(reason, (dropped.get(reason) ?? 0) + 1)
       }
+      const lines = batch.body === '' ? '' : deps.frameCodec.unpack(batch.body)
+      let from = 0
       for (const frame of batch.frames) {
-        const lines = stillPermitted(deps, frame, permissionOf, drop)
-        if (lines.rows > 0) kept.push({ requestId: batch.requestId, ...lines })
+        const permitted = stillPermitted(deps, frame, lines.slice(from, from += frame.length), permissionOf, drop)
+        if (permitted.rows > 0) kept.push({ requestId: batch.requestId, ...permitted })
       }
       counted.push(...countsOf(deps.catalog, batch, tally))
     })
@@ -59,17 +61,16 @@ export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
   }
 }
 
-/** Rows of one batch, one line each, joined by line feeds. */
+/** Rows of one batch, one line each, each ended by a line feed. */
 interface Lines { requestId: string, rows: number, text: string }
 
 /** The lines of a frame that consent still covers. A frame that is covered whole is not parsed. */
 function stillPermitted (
-  deps: StoreEventsDeps, frame: Frame, permissionOf: PermissionOf, drop: (row: { name: string, version: number }, reason: DropReason) => void
+  deps: StoreEventsDeps, frame: Frame, text: string, permissionOf: PermissionOf, drop: (row: { name: string, version: number }, reason: DropReason) => void
 ): Pick<Lines, 'rows' | 'text'> {
-  const text = deps.frameCodec.unpack(frame.body)
   const covers = (purpose: string): boolean => decide(permissionOf(purpose), frame.firstCapturedAt).outcome === 'accepted'
   if ([frame.purpose, ...frame.fieldPurposes].every(covers)) return { rows: frame.rows, text }
-  const lines = text.split('\n').flatMap(line => {
+  const lines = splitLines(text).flatMap(line => {
     const row = parseRow(line)
     const decision = decide(permissionOf(row.purpose), row.capturedAt)
     if (decision.outcome === 'dropped') {
@@ -81,7 +82,11 @@ function stillPermitted (
     const { properties } = stripFields(definition, JSON.parse(row.properties) as Record<string, unknown>, permissionOf, row.capturedAt)
     return [serialiseRow({ ...row, properties: JSON.stringify(properties) })]
   })
-  return { rows: lines.length, text: lines.join('\n') }
+  return { rows: lines.length, text: lines.map(line => `${line}\n`).join('') }
+}
+
+function splitLines (text: string): string[] {
+  return text.split('\n').slice(0, -1)
 }
 
 function countsOf (catalog: Catalog, batch: QueuedBatch, tally: Tally): CountedBatch[] {
@@ -100,11 +105,11 @@ function countsOf (catalog: Catalog, batch: QueuedBatch, tally: Tally): CountedB
 async function insertOrHalve (table: EventTable, rows: readonly Lines[]): Promise<FailedRow[]> {
   if (rows.length === 0) return []
   try {
-    await table.insert(rows.map(({ text }) => text).join('\n'))
+    await table.insert(rows.map(({ text }) => text).join(''))
     return []
   } catch (error) {
     if (!table.isDataFault(error)) throw error
-    const single = rows.flatMap(({ requestId, text }) => text.split('\n').map(line => ({ requestId, rows: 1, text: line })))
+    const single = rows.flatMap(({ requestId, text }) => splitLines(text).map(line => ({ requestId, rows: 1, text: `${line}\n` })))
     const [only] = single
     if (single.length === 1 && only !== undefined) return [failedRow(only, error)]
     const middle = Math.ceil(single.length / 2)

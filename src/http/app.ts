@@ -1,12 +1,14 @@
 /** The HTTP service: every registration in the order in which a request meets it. */
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
-import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod'
+import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
+import { validatorCompiler } from 'fastify-type-provider-zod'
 import { registerAuth, type Scope, type TokenIssuer } from './auth.ts'
 import { registerBody, type BodyLimits } from './body.ts'
-import { answerBrokenRequest, registerErrors } from './errors.ts'
+import { document } from './document.ts'
+import { answerBrokenRequest, answerExpectation, answerUnroutable, registerErrors } from './errors.ts'
 import { registerMethodNotAllowed } from './method-not-allowed.ts'
+import { answerHeaders, Problem } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -37,10 +39,11 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: options.trustProxy.length > 0 ? options.trustProxy : false,
     requestTimeout: timeouts.requestMs,
-    http: { headersTimeout: timeouts.headersMs, connectionsCheckingInterval: timeouts.checkEveryMs },
+    http: { headersTimeout: timeouts.headersMs, connectionsCheckingInterval: timeouts.checkEveryMs, requireHostHeader: false },
     bodyLimit: options.bodyLimits.wireBytesMax,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: answerUnroutable,
     onProtoPoisoning: 'error',
     routerOptions: { maxParamLength: 512 }
   })
@@ -48,8 +51,10 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   // Answers are made by this service: they are described for the document, and written as they are.
   app.setSerializerCompiler(() => JSON.stringify)
 
-  app.addHook('onRequest', async (_request, reply) => {
-    reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  app.server.on('checkExpectation', answerExpectation)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(answerHeaders)
+    refuseHosts(request)
   })
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none'
@@ -57,14 +62,7 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   })
   registerErrors(app)
   const finishMethods = registerMethodNotAllowed(app)
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'Assent', version: '1', description: 'Usage analytics that honours consent.', license: { name: 'Apache-2.0' } },
-      components: { securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } }
-    },
-    transform: jsonSchemaTransform
-  })
+  await app.register(swagger, document)
   await app.register(swaggerUi, { routePrefix: '/docs' })
   await registerAuth(app, options.issuers, options.now)
   registerBody(app, options.bodyLimits)
@@ -72,4 +70,10 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   app.get('/openapi.json', { schema: { summary: 'This document', tags: ['operators'] } }, async () => app.swagger())
   finishMethods()
   return app
+}
+
+/** A request names the host it is for, and one only (RFC 9112 section 3.2): what stands in between may have looked at the other. */
+function refuseHosts ({ raw }: FastifyRequest): void {
+  const hosts = raw.headersDistinct['host']?.length ?? 0
+  if (hosts > 1 || (hosts === 0 && raw.httpVersion !== '1.0')) throw new Problem('invalid-request', { headers: { connection: 'close' } })
 }

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { AccountKind, Caller, Person } from '../domain/caller.ts'
 import { Unavailable } from '../domain/unavailable.ts'
+import { makeKnownTokens } from './known-tokens.ts'
 import { deviceIdPattern } from './shapes.ts'
 import { Problem } from './problem.ts'
 
@@ -64,9 +65,7 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
         allowedIss: issuer.issuer,
         allowedAud: issuer.audience,
         requiredClaims: ['iss', 'aud', 'exp', 'sub'],
-        clockTolerance: clockSkewMs,
-        cache: 10_000,
-        cacheTTL: 60_000
+        clockTolerance: clockSkewMs
       }
     })
     verifiers.set(issuer.issuer, {
@@ -76,8 +75,12 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
   }
   app.decorateRequest('caller', null)
 
+  const known = makeKnownTokens(now)
+
   const authenticate = async (request: FastifyRequest): Promise<Caller> => {
     const token = bearerToken(request)
+    const remembered = known.find(token)
+    if (remembered !== undefined) return remembered
     const found = verifiers.get(issuerOf(token))
     if (found === undefined) throw invalidToken()
     let claims
@@ -88,7 +91,9 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
       throw invalidToken()
     }
     if (claims.iat !== undefined && claims.iat * 1000 > now() + clockSkewMs) throw invalidToken()
-    return callerOf(claims, found.issuer, issuers.length > 1, token)
+    const caller = callerOf(claims, found.issuer, issuers.length > 1, token)
+    known.remember(token, caller, claims.exp * 1000)
+    return caller
   }
 
   app.addHook('onRequest', async request => {
@@ -133,8 +138,10 @@ function callerOf (claims: z.infer<typeof claimsShape>, issuer: TokenIssuer, sev
 }
 
 function bearerToken (request: FastifyRequest): string {
-  const match = /^Bearer ([\w.~+/=-]+)$/i.exec(request.headers.authorization ?? '')
-  if (match?.[1] === undefined || match[1].length > tokenBytesMax) throw invalidToken()
+  // Of two Authorization headers Node keeps the first without a word; a proxy may have looked at the other.
+  const [authorization = '', another] = request.raw.headersDistinct['authorization'] ?? []
+  const match = /^Bearer ([\w.~+/=-]+)$/i.exec(authorization)
+  if (another !== undefined || match?.[1] === undefined || match[1].length > tokenBytesMax) throw invalidToken()
   return match[1]
 }
 

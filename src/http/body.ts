@@ -28,7 +28,7 @@ export function registerBody (app: FastifyInstance, limits: BodyLimits): void {
   app.decorateRequest('bodyBytes', 0)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: limits.wireBytesMax }, async (request: FastifyRequest, body: Buffer) => {
-    refuseCharset(request)
+    refuseOtherTypes(request)
     return parse(request, await plain(request, body, limits))
   })
 }
@@ -64,9 +64,13 @@ function parse (request: FastifyRequest, body: Buffer): unknown {
   }
 }
 
-function refuseCharset (request: FastifyRequest): void {
-  const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(request.headers['content-type'] ?? '')?.[1]
-  if (charset !== undefined && charset.toLowerCase() !== 'utf-8') {
-    throw new Problem('unsupported-media-type', { detail: 'The body must be in UTF-8.' })
+/** RFC 9110 section 8.3.1: parameters are names with values. */
+const mediaType = /^application\/json(?:\s*;\s*[\w.+-]+=(?:[\w.:+-]+|"[^"\\]*"))*\s*$/i
+
+function refuseOtherTypes (request: FastifyRequest): void {
+  const type = request.headers['content-type'] ?? ''
+  const charsets = [...type.matchAll(/;\s*charset="?([^";\s]*)/gi)].map(([, charset]) => charset?.toLowerCase())
+  if (!mediaType.test(type) || charsets.some(charset => charset !== 'utf-8')) {
+    throw new Problem('unsupported-media-type', { detail: 'The body must be application/json in UTF-8.' })
   }
 }

@@ -1,9 +1,9 @@
 /** Turns whatever went wrong into a problem document. No stack and no library's words go out. */
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Unavailable } from '../domain/unavailable.ts'
-import { Problem, problemDocument, problems, sendProblem, type ProblemSlug } from './problem.ts'
+import { answerHeaders, Problem, problemDocument, problems, sendProblem, type ProblemSlug } from './problem.ts'
 
 /** What Fastify itself refuses, by its code. */
 const ofFastify: Readonly<Record<string, ProblemSlug>> = {
@@ -13,7 +13,7 @@ const ofFastify: Readonly<Record<string, ProblemSlug>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid-json',
   FST_ERR_CTP_INVALID_JSON_BODY: 'invalid-json',
   FST_ERR_BAD_URL: 'not-found',
-  FST_ERR_MAX_URL_LENGTH_EXCEEDED: 'uri-too-long'
+  FST_ERR_MAX_PARAM_LENGTH: 'uri-too-long'
 }
 
 interface Thrown extends Error { code?: string, statusCode?: number, validation?: Array<{ instancePath: string, message?: string }> }
@@ -41,6 +41,20 @@ export function registerErrors (app: FastifyInstance): void {
   })
 }
 
+/** Answers what Fastify refuses before it has found a route. */
+export function answerUnroutable (error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  sendProblem(reply, new Problem(ofFastify[error.code] ?? 'invalid-request'))
+}
+
+/** Answers an Expect header that Node does not know (RFC 9110 section 10.1.1). */
+export function answerExpectation (request: IncomingMessage, response: ServerResponse): void {
+  const body = JSON.stringify(problemDocument('expectation-failed', {}, request.url?.split('?', 1)[0] ?? ''))
+  response.writeHead(problems['expectation-failed'].status, {
+    ...answerHeaders, 'content-type': 'application/problem+json', 'content-length': Buffer.byteLength(body), connection: 'close'
+  })
+  response.end(body)
+}
+
 /** Answers what is no HTTP request that could be routed, and closes. */
 export function answerBrokenRequest (error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -54,6 +68,7 @@ export function answerBrokenRequest (error: Error & { code?: string }, socket: S
   const body = JSON.stringify(problemDocument(slug, {}, ''))
   socket.end([
     `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}`, 'Content-Type: application/problem+json',
+    ...Object.entries(answerHeaders).map(([name, value]) => `${name}: ${value}`),
     `Content-Length: ${String(Buffer.byteLength(body))}`, 'Connection: close', '', body
   ].join('\r\n'))
 }

@@ -28,6 +28,7 @@ export const problems = {
   'batch-too-large': { status: 413, title: 'The body is too large', help: 'A batch holds at most 1,000 events, 1 MiB on the wire and 8 MiB inflated. Send less at a time.' },
   'uri-too-long': { status: 414, title: 'The address is too long', help: 'Shorten it.' },
   'unsupported-media-type': { status: 415, title: 'The body is in a form that is not understood', help: 'Send application/json in UTF-8, plain or as gzip, zstd or br.' },
+  'expectation-failed': { status: 417, title: 'This expectation cannot be met', help: 'Send no Expect header, or "100-continue".' },
   'purpose-not-changeable': { status: 422, title: 'This purpose cannot be switched off', help: 'It is needed to run the service. "contact" answers questions about it.' },
   'unknown-purpose': { status: 422, title: 'There is no such purpose', help: 'See /v1/catalog for the purposes.' },
   'email-unknown': { status: 422, title: 'No e-mail address is known for this account', help: 'Ask your issuer for a token with the scope that carries the address.' },
@@ -43,6 +44,9 @@ export const problems = {
   'unavailable': { status: 503, title: 'The service cannot do this at the moment', help: 'Nothing was kept. Send it again after Retry-After.' },
   'verification-unavailable': { status: 503, title: 'Verification is not available at the moment', help: 'Nothing was changed. Try again after Retry-After.' }
 } as const satisfies Record<string, Kind>
+
+/** On every answer: none is for a cache, and none is anything else than it says. */
+export const answerHeaders = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const
 
 export type ProblemSlug = keyof typeof problems
 
@@ -84,6 +88,6 @@ export function sendProblem (reply: FastifyReply, { slug, extras }: Pick<Problem
   const retryAfter = extras.retryAfterSeconds ?? (status === 503 || status === 429 ? 1 : undefined)
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
   const instance = reply.request.url.split('?', 1)[0] ?? ''
-  return reply.code(status).headers(extras.headers ?? {}).type('application/problem+json')
+  return reply.code(status).headers({ ...answerHeaders, ...extras.headers }).type('application/problem+json')
     .serializer(JSON.stringify).send(problemDocument(slug, extras, instance))
 }

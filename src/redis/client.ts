@@ -25,7 +25,7 @@ const scripts: ReadonlyArray<{ command: string, file: string, keys: number }> = 
 
 /** For requests: fails within two seconds rather than wait for a Redis that is away. */
 export function connectForRequests (address: RedisAddress): Redis {
-  const redis = connect(address, { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 2000 })
+  const redis = connect(address, { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 2000, enableAutoPipelining: true })
   for (const { command, file, keys } of scripts) {
     redis.defineCommand(command, { numberOfKeys: keys, lua: readFileSync(new URL(`scripts/${file}`, import.meta.url), 'utf8') })
   }
@@ -37,7 +37,7 @@ export function connectForWorker (address: RedisAddress): Redis {
   return connect(address, { maxRetriesPerRequest: null })
 }
 
-function connect (address: RedisAddress, options: { enableOfflineQueue?: boolean, maxRetriesPerRequest: number | null, commandTimeout?: number }): Redis {
+function connect (address: RedisAddress, options: { enableOfflineQueue?: boolean, enableAutoPipelining?: boolean, maxRetriesPerRequest: number | null, commandTimeout?: number }): Redis {
   const all = { ...options, lazyConnect: true, retryStrategy: (times: number) => Math.min(50 * times, 1000) }
   const redis = 'url' in address ? new Redis(address.url, all) : new Redis({ path: address.socketPath, ...all })
   // Every command reports its own failure; without a listener a lost connection would end the process.

@@ -14,7 +14,6 @@ export function consentRoutes ({ askConsent }: { askConsent: AskConsent }): Fast
       schema: {
         summary: 'What this product may collect now',
         tags: ['products'],
-        security: [{ accessToken: [] }],
         querystring: z.strictObject({
           product: productShape.shape.name,
           release: z.string().regex(/^[0-9]{4}$/, 'must be a year').transform(Number),

@@ -64,7 +64,6 @@ export function eventRoutes ({ acceptEvents, eventsPerBatchMax, eventBytesMax }:
       schema: {
         summary: 'Post a batch of events',
         tags: ['products'],
-        security: [{ accessToken: [] }],
         body: envelopeShape.extend({ events: z.array(eventShape).min(1).max(1000) }),
         response: { 202: answerShape }
       },

@@ -38,7 +38,7 @@ const settingsShape = z.object({
   contact: z.string()
 })
 const changedShape = settingsShape.extend({ entries: z.array(z.string()) })
-const secured = { tags: ['people'], security: [{ accessToken: [] }] }
+const tags = ['people']
 
 export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyContact, cursors }: PrivacyRouteOptions): FastifyPluginAsyncZod {
   const answer = async (reply: FastifyReply, settings: PrivacySettings, entries?: string[]): Promise<FastifyReply> =>
@@ -64,14 +64,14 @@ export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyC
   return async app => {
     app.get('/v1/me/privacy', {
       config: { scope: 'settings' },
-      schema: { summary: 'What I agree to', ...secured, response: { 200: settingsShape } }
+      schema: { summary: 'What I agree to', tags, response: { 200: settingsShape } }
     }, async (request, reply) => await answer(reply, await changeSettings.read(personOfRequest(request))))
 
     app.patch('/v1/me/privacy', {
       config: { scope: 'settings' },
       schema: {
         summary: 'Change what I agree to',
-        ...secured,
+        tags,
         headers: z.looseObject({ 'if-match': z.string().optional(), 'verification-token': z.string().optional() }),
         body: patchShape,
         response: { 200: changedShape }
@@ -91,7 +91,7 @@ export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyC
 
     app.post('/v1/me/privacy/stop', {
       config: { scope: 'settings' },
-      schema: { summary: 'Stop all optional collection, at once', ...secured, response: { 200: changedShape } }
+      schema: { summary: 'Stop all optional collection, at once', tags, response: { 200: changedShape } }
     }, async (request, reply) => {
       const { settings, entries } = await changeSettings.stop(personOfRequest(request))
       return await answer(reply, settings, entries)
@@ -101,7 +101,7 @@ export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyC
       config: { scope: 'settings' },
       schema: {
         summary: 'What I agreed to, and when; newest first',
-        ...secured,
+        tags,
         querystring: z.strictObject({
           limit: z.string().regex(/^[0-9]{1,3}$/, 'must be a number from 1 to 200').transform(Number).refine(limit => limit >= 1 && limit <= 200, 'must be a number from 1 to 200').optional(),
           cursor: z.string().max(200).optional()
@@ -125,8 +125,7 @@ export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyC
       config: { scope: 'settings' },
       schema: {
         summary: 'Choose on a device while nobody is signed in',
-        tags: ['people'],
-        security: [{ accessToken: [] }],
+        tags,
         params: z.strictObject({ device_id: deviceIdShape }),
         body: choices.refine(value => Object.keys(value).length > 0, 'must name a purpose'),
         response: { 200: z.object({ device_id: z.string(), revision: z.int(), choices: shownChoices, entries: z.array(z.string()) }) }

@@ -22,7 +22,7 @@ const challengeShape = z.object({
 })
 const byId = z.strictObject({ id: z.string().min(1).max(128) })
 const config = { scope: 'settings', unavailable: 'verification-unavailable' } as const
-const secured = { tags: ['verification'], security: [{ accessToken: [] }] }
+const tags = ['verification']
 
 export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }: VerificationRouteOptions): FastifyPluginAsyncZod {
   return async app => {
@@ -30,7 +30,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
       config,
       schema: {
         summary: 'Open a challenge for one change',
-        ...secured,
+        tags,
         body: z.strictObject({ purpose: z.enum(verificationPurposes), change: z.looseObject({}).optional() }),
         response: { 201: challengeShape }
       }
@@ -42,7 +42,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
 
     app.get('/v1/verification/challenges/:id', {
       config,
-      schema: { summary: 'How a challenge stands', ...secured, params: byId, response: { 200: challengeShape } }
+      schema: { summary: 'How a challenge stands', tags, params: byId, response: { 200: challengeShape } }
     }, async request => {
       const challenge = await verifyPerson.find(personOfRequest(request), request.params.id)
       if (challenge === undefined) throw new Problem('not-found')
@@ -51,7 +51,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
 
     app.delete('/v1/verification/challenges/:id', {
       config,
-      schema: { summary: 'Give a challenge up', ...secured, params: byId, response: { 204: z.null() } }
+      schema: { summary: 'Give a challenge up', tags, params: byId, response: { 204: z.null() } }
     }, async (request, reply) => {
       if (!await verifyPerson.cancel(personOfRequest(request), request.params.id)) throw new Problem('not-found')
       return await reply.code(204).send(null)
@@ -61,7 +61,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
       config,
       schema: {
         summary: 'Send a code by e-mail',
-        ...secured,
+        tags,
         params: byId,
         response: { 202: z.object({ hint: z.string(), expires_at: shownTime, resend_after: shownTime }) }
       }
@@ -77,7 +77,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
       config,
       schema: {
         summary: 'Verify with a code',
-        ...secured,
+        tags,
         params: byId,
         body: z.strictObject({ method: z.enum(['totp', 'email', 'backup_code']), code: z.string().min(1).max(100) }),
         response: { 200: z.object({ verification_token: z.string(), expires_in: z.int(), purpose: z.string(), acr: z.string(), amr: z.array(z.string()) }) }
