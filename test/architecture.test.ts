@@ -77,6 +77,7 @@ t.test('an import that crosses a boundary is caught', async t => {
     'flows-import-domain: src/flows/driver.ts',
     'http-imports-flows: src/http/edge.ts',
     'mail-is-an-edge: src/mail/queue.ts',
+    'main-is-thin: src/main.ts',
     'no-cycles: src/redis/round.ts',
     'nobody-imports-main: src/redis/top.ts',
     'only-main-reads-config: src/redis/settings.ts',

@@ -16,7 +16,8 @@ export interface EventWorkerOptions {
 }
 
 export interface EventWorker {
-  pause: () => Promise<void>
+  /** Holds back every insert until `resume`; what is taken from the queue meanwhile stays in it. */
+  pause: () => void
   resume: () => void
   /** Finishes what is in hand and takes no more. */
   close: () => Promise<void>
@@ -31,6 +32,7 @@ const startsMax = 25
 
 export function startEventWorker (redis: Redis, options: EventWorkerOptions): EventWorker {
   let closing = false
+  let held = false
   let gathered: Waiting[] = []
   let gatheredRows = 0
   let timer: NodeJS.Timeout | undefined
@@ -39,6 +41,7 @@ export function startEventWorker (redis: Redis, options: EventWorkerOptions): Ev
   const flush = (): void => {
     clearTimeout(timer)
     timer = undefined
+    if (held || gathered.length === 0) return
     const taken = gathered
     gathered = []
     gatheredRows = 0
@@ -100,11 +103,17 @@ export function startEventWorker (redis: Redis, options: EventWorkerOptions): Ev
   worker.on('error', error => { if (error.message.includes('lock')) options.onTrouble('lock-lost', error) })
   worker.on('failed', (job, error) => { if (job !== undefined && job.attemptsStarted >= startsMax) options.onTrouble('batch-dead', error) })
 
+  const resume = (): void => {
+    held = false
+    flush()
+  }
+
   return {
-    pause: async () => { await worker.pause(true) },
-    resume: () => { void worker.resume() },
+    pause: () => { held = true },
+    resume,
     async close () {
       closing = true
+      resume()
       await worker.close()
     }
   }

@@ -7,7 +7,7 @@ t.test('what waits in the queue when consent ends is never stored', async t => {
   const token = await service.token({ sub: 'ada', email, device_id: 'pc-1' })
   t.equal((await service.change(token, email, { account: { product_analytics: 'granted' } })).status, 200)
 
-  await service.service.writer?.pause()
+  service.service.writer?.pause()
   const posted = await service.post(token)
   t.match(posted, { status: 202, body: { accepted: 1, dropped: 0 } })
   t.equal((await service.call('POST', '/v1/me/privacy/stop', { token })).status, 200)

@@ -57,6 +57,36 @@ export function makeBatch (fields: BatchFields = {}): Record<string, unknown> {
 
 export const heartbeat: EventFields = { name: 'license.heartbeat', properties: { license_id: 'LIC-7Q4M-20XZ', seats_in_use: 1 } }
 
+/** What an answer says of each event of its batch, in their order: `accepted`, or why it was not. */
+export function fates ({ body }: Answer, events: ReadonlyArray<Record<string, unknown>>): string[] {
+  return events.map(({ id }) => {
+    const told = body['results'].find((result: { id: string }) => result.id === id)
+    return told === undefined || told.outcome === 'accepted' ? 'accepted' : told.reason as string
+  })
+}
+
+export interface Person {
+  token: string
+  email: string
+  deviceId: string
+  /** Makes account-wide choices the whole way. */
+  choose: (account: Record<string, string>) => Promise<Answer>
+}
+
+/** A signed-in person on a device of their own, who has said yes to some purposes. */
+export async function signIn (api: Api, name: string, ...granted: string[]): Promise<Person> {
+  const email = `${name}@example.com`
+  const deviceId = `pc-${name}`
+  const token = await api.token({ sub: name, email, device_id: deviceId, expires_in: 31_536_000 })
+  const choose: Person['choose'] = async account => {
+    const answer = await api.change(token, email, { account })
+    if (answer.status !== 200) throw new Error(`the choice was refused: ${JSON.stringify(answer.body)}`)
+    return answer
+  }
+  if (granted.length > 0) await choose(Object.fromEntries(granted.map(purpose => [purpose, 'granted'])))
+  return { token, email, deviceId, choose }
+}
+
 export function makeApi (url: () => string): Api {
   const call: Api['call'] = async (method, path, { token, body, headers = {} } = {}) => {
     const response = await fetch(url() + path, {

@@ -63,3 +63,12 @@ export async function eventually (what: string, ask: () => Promise<boolean>, wit
 }
 
 export const uuid = randomUUID
+
+/** Lets time pass, for this process and so for the service in it; never back. The clients of `api.ts` keep the real time. */
+export function passTime (t: Test): (ms: number) => void {
+  const real = Date.now
+  let aheadMs = 0
+  Date.now = () => real() + aheadMs
+  t.teardown(() => { Date.now = real })
+  return ms => { aheadMs += ms }
+}

@@ -30,14 +30,14 @@ export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): F
     })
 
     if (metrics !== undefined) {
-      app.get('/metrics', { schema: { summary: 'Metrics for Prometheus', tags: ['operators'] } }, async (_request, reply) => {
+      app.get('/metrics', { schema: { summary: 'Metrics for Prometheus', tags: ['operators'], produces: ['text/plain'] } }, async (_request, reply) => {
         const { type, text } = await metrics()
         return await reply.header('content-type', type).send(text)
       })
     }
 
     app.get<{ Params: { slug: string } }>('/problems/:slug', {
-      schema: { summary: 'What an error means', tags: ['operators'], params: z.strictObject({ slug: z.string().max(64) }) }
+      schema: { summary: 'What an error means', tags: ['operators'], produces: ['text/html'], params: z.strictObject({ slug: z.string().max(64) }) }
     }, async (request, reply) => {
       const { slug } = request.params
       if (!Object.hasOwn(problems, slug)) throw new Problem('not-found')
