@@ -110,7 +110,7 @@ export function applyChanges (
 }
 
 /** The record after one more entry. Folding a subject's whole chain over `emptyRecord` gives its current state. */
-export function projectEntry (record: ConsentRecord, entry: LedgerEntry): ConsentRecord {
+function projectEntry (record: ConsentRecord, entry: LedgerEntry): ConsentRecord {
   const before = choiceAt(record, { scope: entry.scope, deviceId: entry.device_id, purpose: entry.purpose })
   const deniedUntil = entry.decision !== 'denied' && before?.state === 'denied' ? entry.effective_at : before?.deniedUntil ?? 0
   const choice: Choice = { state: entry.decision, since: entry.effective_at, deniedUntil, entry: entry.entry_id }

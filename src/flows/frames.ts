@@ -13,7 +13,7 @@ export type BatchColumns = Pick<EventRow, 'product' | 'release' | 'productVersio
 export type RowColumns = Omit<EventRow, keyof BatchColumns>
 
 /** Serialises the rows of one batch. What they share is made once: a row is then six short pieces put together. */
-export function makeRowSerialiser (batch: BatchColumns): (row: RowColumns) => string {
+function makeRowSerialiser (batch: BatchColumns): (row: RowColumns) => string {
   const middle = JSON.stringify([batch.product, batch.release, batch.productVersion, batch.accountRef, batch.deviceRef]).slice(1, -1)
   const end = JSON.stringify(batch.batchId)
   const receivedAt = String(batch.receivedAt)

@@ -53,8 +53,7 @@ export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
       counted.push(...countsOf(deps.catalog, batch, tally))
     })
 
-    await deps.table.insertCounts(counted)
-    const failed = await insertOrHalve(deps.table, kept)
+    const [failed] = await Promise.all([insertOrHalve(deps.table, kept), deps.table.insertCounts(counted)])
     if (failed.length > 0) await deps.table.insertFailed(failed)
     const rows = kept.reduce((sum, lines) => sum + lines.rows, 0)
     return { stored: rows - failed.length, dropped, failed: failed.length }

@@ -33,20 +33,35 @@ const startsMax = 25
 export function startEventWorker (redis: Redis, options: EventWorkerOptions): EventWorker {
   let closing = false
   let held = false
+  let storing = false
+  /** Whether what has been gathered has waited long enough. */
+  let due = false
   let gathered: Waiting[] = []
   let gatheredRows = 0
+  /** What has failed or stalled before: it is stored by itself, so that it can spoil nothing else. */
+  const alone: Waiting[] = []
   let timer: NodeJS.Timeout | undefined
-  let flushing = Promise.resolve()
 
-  const flush = (): void => {
+  const next = (): Waiting[] | undefined => {
+    if (held) return undefined
+    const single = alone.shift()
+    if (single !== undefined) return [single]
+    if (gathered.length === 0 || (!due && gatheredRows < options.flushRowsMax)) return undefined
+    const taken = gathered
     clearTimeout(timer)
     timer = undefined
-    if (held || gathered.length === 0) return
-    const taken = gathered
+    due = false
     gathered = []
     gatheredRows = 0
-    // One insert at a time: what arrives meanwhile makes the next one larger.
-    flushing = flushing.then(async () => { await storeAll(taken) })
+    return taken
+  }
+
+  /** One insert at a time: what arrives meanwhile makes the next one larger. */
+  const storeWaiting = async (): Promise<void> => {
+    if (storing) return
+    storing = true
+    for (let taken = next(); taken !== undefined; taken = next()) await storeAll(taken)
+    storing = false
   }
 
   const storeAll = async (taken: readonly Waiting[]): Promise<void> => {
@@ -79,21 +94,23 @@ export function startEventWorker (redis: Redis, options: EventWorkerOptions): Ev
     await new Promise<void>((resolve, reject) => {
       const waiting = { batch: job.data, done: resolve, failed: reject }
       if (job.attemptsMade > 0 || job.stalledCounter > 0) {
-        // What has failed or stalled before is stored alone, so that it can spoil nothing else.
-        flushing = flushing.then(async () => { await storeAll([waiting]) })
-        return
+        alone.push(waiting)
+      } else {
+        gathered.push(waiting)
+        gatheredRows += job.data.frames.reduce((sum, frame) => sum + frame.rows, 0)
+        timer ??= setTimeout(() => {
+          due = true
+          void storeWaiting()
+        }, options.flushWaitMs)
       }
-      gathered.push(waiting)
-      gatheredRows += job.data.frames.reduce((sum, frame) => sum + frame.rows, 0)
-      if (gatheredRows >= options.flushRowsMax) flush()
-      else timer ??= setTimeout(flush, options.flushWaitMs)
+      void storeWaiting()
     })
   }
 
   const worker = new Worker<QueuedBatch>(eventQueueName, process, {
     connection: redis,
     prefix: queuePrefix,
-    concurrency: 200,
+    concurrency: 400,
     lockDuration: 6000,
     stalledInterval: 3000,
     maxStalledCount: Number.MAX_SAFE_INTEGER,
@@ -105,7 +122,7 @@ export function startEventWorker (redis: Redis, options: EventWorkerOptions): Ev
 
   const resume = (): void => {
     held = false
-    flush()
+    void storeWaiting()
   }
 
   return {

@@ -40,7 +40,7 @@ export interface Api {
   change: (token: string, email: string, patch: Record<string, unknown>) => Promise<Answer>
 }
 
-export const allScopes = 'telemetry:write settings'
+const allScopes = 'telemetry:write settings'
 
 /** An optional event (`product_analytics`) unless told otherwise. */
 export function makeEvent (fields: EventFields = {}): Record<string, unknown> {
