@@ -1,4 +1,5 @@
--- Every choice ever made, append-only. An entry arrives at least once and is stored once per subject and revision.
+-- Every choice ever made, append-only. An entry arrives at least once and is stored once. The id is part of the key, so
+-- that two entries that claim the same revision, as after a Redis was lost, are both kept and can be told apart.
 CREATE TABLE IF NOT EXISTS consent_ledger
 (
   subject String,
@@ -19,6 +20,6 @@ CREATE TABLE IF NOT EXISTS consent_ledger
   hash String
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (subject, revision)
+ORDER BY (subject, revision, entry_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1,
   min_compressed_bytes_to_fsync_after_merge = 1, old_parts_lifetime = 480

@@ -23,7 +23,7 @@ const productsFile = z.strictObject({
     releases: z.strictObject({ first: year, last: year }).refine(({ first, last }) => first <= last, 'first is later than last'),
     account_wide_since: year.optional(),
     overrides: z.record(z.string().regex(/^[0-9]{4}$/), scope).optional()
-  })).min(1)
+  }).refine(({ releases, overrides = {} }) => Object.keys(overrides).every(release => Number(release) >= releases.first && Number(release) <= releases.last), 'an override lies outside of the releases')).min(1)
 })
 
 interface ObjectSchema { [keyword: string]: unknown, properties?: Record<string, ObjectSchema>, required?: string[] }

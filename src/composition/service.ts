@@ -180,7 +180,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     })
     routes.push(
       privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors: makeCursors(pepper, sameHash) }),
-      organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents }), privacyContact }),
+      organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents, now }), privacyContact }),
       verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })
     )
   }

@@ -28,6 +28,6 @@ curl -s ${baseUrl}/v1/events ${bearer} ${json} -d '${batch}'
 
   3. What was stored, and why the rest was not:
 
-curl -s ${baseUrl}/dev/sql -d "${sql}"
+sleep 1; curl -s ${baseUrl}/dev/sql -d "${sql}"
 `
 }

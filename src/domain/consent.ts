@@ -27,6 +27,19 @@ export interface ConsentRecord {
 
 export const emptyRecord: ConsentRecord = { revision: 0, head: '', account: {}, devices: {} }
 
+/** What an organisation decided for all its people, by purpose; `offUntil`: when it was last off (epoch ms), 0 for never. */
+export type OrgPolicy = Readonly<Record<string, { state: 'off' | 'none', offUntil: number }>>
+
+/** The policy after an organisation states it anew; what it does not name is no longer off. */
+export function nextPolicy (before: OrgPolicy, stated: Readonly<Record<string, 'off' | 'none'>>, now: number): OrgPolicy {
+  const purposes = new Set([...Object.keys(before), ...Object.keys(stated)])
+  return Object.fromEntries([...purposes].map(purpose => {
+    const { state, offUntil } = before[purpose] ?? { state: 'none', offUntil: 0 }
+    const next = stated[purpose] ?? 'none'
+    return [purpose, { state: next, offUntil: state === 'off' && next === 'none' ? now : offUntil }]
+  }))
+}
+
 /** Everything besides the event that a decision depends on. */
 export interface Standing {
   /** The account's record; undefined when nobody is signed in. */
@@ -35,7 +48,7 @@ export interface Standing {
   /** What was chosen on the device while signed out; undefined when no device is known. */
   deviceAlone: ConsentRecord | undefined
   /** The organisation's policy by purpose; a purpose that is not named is left to the person. */
-  orgPolicy: Readonly<Record<string, 'off' | 'none'>>
+  orgPolicy: OrgPolicy
   regionalDefault: 'granted' | 'denied'
 }
 
@@ -64,7 +77,8 @@ export function permissionFor (purpose: Purpose, standing: Standing, releaseScop
   const { account, deviceId, deviceAlone } = standing
   if (account === undefined && deviceId === undefined) return refuse('no_subject')
   if (releaseScope === undefined) return refuse('unknown_product')
-  if (standing.orgPolicy[purpose.id] === 'off') return refuse('org_denied')
+  const orgRule = standing.orgPolicy[purpose.id]
+  if (orgRule?.state === 'off') return refuse('org_denied')
 
   const accountChoice = account?.account[purpose.id]
   const aloneChoice = deviceId === undefined ? undefined : deviceAlone?.devices[deviceId]?.[purpose.id]
@@ -80,7 +94,8 @@ export function permissionFor (purpose: Purpose, standing: Standing, releaseScop
   if (governs === 'device' && deviceId === undefined) return refuse('no_device')
 
   const governing = governs === 'account' ? accountChoice : ownDeviceChoice
-  const denialsEnded = Math.max(accountChoice?.deniedUntil ?? 0, ownDeviceChoice?.deniedUntil ?? 0, aloneChoice?.deniedUntil ?? 0)
+  const denials = [accountChoice, ownDeviceChoice, aloneChoice].map(choice => choice?.deniedUntil ?? 0)
+  const denialsEnded = Math.max(orgRule?.offUntil ?? 0, ...denials)
   const openByDefault = standing.regionalDefault === 'granted'
   if (governing?.state === 'granted') {
     // Where the default is granted nothing was closed before the grant, so only a denial limits it.

@@ -1,6 +1,6 @@
 /** What the flows need from the edges. Each edge implements its part; the tests use the real ones. */
 import type { DecisionCount } from '../domain/event.ts'
-import type { ConsentRecord, Standing } from '../domain/consent.ts'
+import type { ConsentRecord, OrgPolicy, Standing } from '../domain/consent.ts'
 import type { LedgerEntry, Subject } from '../domain/ledger.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 
@@ -119,7 +119,9 @@ export interface ConsentStore extends ConsentReader {
 }
 
 export interface PolicyStore {
-  setOrgPolicy: (orgId: string, policy: Record<string, 'off' | 'none'>) => Promise<void>
+  readPolicy: (orgId: string) => Promise<OrgPolicy>
+  /** Writes a policy if it is still `before` that stands. */
+  replacePolicy: (orgId: string, before: OrgPolicy, after: OrgPolicy) => Promise<boolean>
 }
 
 export interface LedgerReader {

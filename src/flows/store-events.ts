@@ -77,7 +77,11 @@ function stillPermitted (
       return []
     }
     const definition = findEvent(deps.catalog, row.name, row.version)
-    if (definition === undefined) return [line]
+    if (definition === undefined) {
+      // Which of its fields need the consent that has ended cannot be told any more.
+      drop(row, 'not_granted')
+      return []
+    }
     const { properties } = stripFields(definition, JSON.parse(row.properties) as Record<string, unknown>, permissionOf, row.capturedAt)
     return [serialiseRow({ ...row, properties: JSON.stringify(properties) })]
   })

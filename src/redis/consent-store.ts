@@ -1,6 +1,6 @@
 /** The current state of every choice, and the outbox of the ledger that explains it. */
 import type { Redis } from 'ioredis'
-import { emptyRecord, type ChoiceState, type Choices, type ConsentRecord, type Standing } from '../domain/consent.ts'
+import { emptyRecord, type ChoiceState, type Choices, type ConsentRecord, type OrgPolicy, type Standing } from '../domain/consent.ts'
 import { subjectKey, type LedgerEntry, type Subject } from '../domain/ledger.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { BatchOwner, ConsentStore, PolicyStore } from '../flows/ports.ts'
@@ -21,8 +21,7 @@ export interface LedgerOutbox {
 
 export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & LedgerOutbox {
   const readRecord = async (subject: Subject): Promise<ConsentRecord> => decodeRecord(await redis.get(recordKey(subject)))
-  const readPolicy = async (orgId: string): Promise<Standing['orgPolicy']> =>
-    JSON.parse(await redis.get(policyKey(orgId)) ?? '{}') as Standing['orgPolicy']
+  const readPolicy = async (orgId: string): Promise<OrgPolicy> => JSON.parse(await redis.get(policyKey(orgId)) ?? '{}') as OrgPolicy
 
   const readStanding = async (owner: BatchOwner): Promise<Standing> => {
     const { accountId, deviceId, orgId } = owner
@@ -75,8 +74,11 @@ export function makeConsentStore (redis: Redis, regionalDefault: (region: string
       await Promise.all(entries.map(async ({ partition, id }) => await redis.xdel(keyIn(partition, 'ledger'), id)))
     },
 
-    async setOrgPolicy (orgId, policy) {
-      await orUnavailable(redis.set(policyKey(orgId), JSON.stringify(policy)))
+    readPolicy: async orgId => await orUnavailable(readPolicy(orgId)),
+
+    async replacePolicy (orgId, before, after) {
+      const read = Object.keys(before).length === 0 ? '' : JSON.stringify(before)
+      return await orUnavailable(redis.replacePolicy(policyKey(orgId), read, JSON.stringify(after))) === 1
     }
   }
 }

@@ -32,6 +32,7 @@ export async function startEmbeddedRedis (
   await endLeftover(socketPath)
   const logFile = join(dir, 'redis.log')
   let closing = false
+  let ready = false
   let child: ChildProcess
 
   const launch = (): void => {
@@ -40,7 +41,7 @@ export async function startEmbeddedRedis (
       '--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'
     ], { stdio: ['pipe', 'ignore', 'ignore'], detached: true }) // Detached: a terminal's Ctrl-C is for the service, which drains first.
     child.on('exit', () => {
-      if (closing) return
+      if (closing || !ready) return
       onRestart()
       setTimeout(launch, 100)
     })
@@ -54,10 +55,12 @@ export async function startEmbeddedRedis (
     child.stdin?.end()
     await ended
   }
-  if (!await answers(socketPath, readyWithinMs)) {
+  ready = await answers(socketPath, readyWithinMs, () => child.exitCode !== null)
+  if (!ready) {
     await close()
     const log = await readFile(logFile, 'utf8').catch(() => '')
-    throw new Error(`redis-server did not start; the end of ${logFile}: ${log.trim().split('\n').slice(-3).join(' | ')}`)
+    const said = log.trim().split('\n').slice(-3).join(' | ')
+    throw new Error(said === '' ? 'redis-server did not start; is it installed?' : `redis-server did not start; the end of ${logFile}: ${said}`)
   }
   return { socketPath, close }
 }
@@ -75,9 +78,9 @@ async function endLeftover (socketPath: string): Promise<void> {
   }
 }
 
-async function answers (socketPath: string, withinMs: number): Promise<boolean> {
+async function answers (socketPath: string, withinMs: number, hasEnded: () => boolean): Promise<boolean> {
   const deadline = Date.now() + withinMs
-  while (Date.now() < deadline) {
+  while (Date.now() < deadline && !hasEnded()) {
     const redis = probe(socketPath)
     try {
       await redis.connect()

@@ -13,7 +13,7 @@ export interface QueueDepth {
   pending: number
   /** Jobs that were given up. */
   dead: number
-  /** Age of the job that has waited longest, ms; 0 when none waits. */
+  /** Age of the oldest job that is not stored yet, ms; 0 when there is none. */
   oldestAgeMs: number
 }
 
@@ -47,14 +47,16 @@ export function makeEventQueue (redis: Redis): EventQueueHandle {
       }
     },
     async depth () {
-      const [counts, [oldest]] = await Promise.all([
+      const [counts, ...oldest] = await Promise.all([
         queue.getJobCounts('waiting', 'active', 'delayed', 'failed'),
-        queue.getJobs(['waiting'], 0, 0, true)
+        queue.getJobs(['waiting'], 0, 0, true),
+        queue.getJobs(['active'], 0, 0, true)
       ])
+      const since = oldest.flat().map(job => job.timestamp)
       return {
         pending: (counts['waiting'] ?? 0) + (counts['active'] ?? 0) + (counts['delayed'] ?? 0),
         dead: counts['failed'] ?? 0,
-        oldestAgeMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest.timestamp)
+        oldestAgeMs: since.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...since))
       }
     },
     close: async () => { await queue.close() }

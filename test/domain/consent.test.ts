@@ -47,7 +47,7 @@ t.test('every row of the truth table is decided as it says', async t => {
       account: knowsAccount ? account : undefined,
       deviceId,
       deviceAlone: deviceId === undefined ? undefined : deviceAlone,
-      orgPolicy: { [purpose.id]: org_policy as 'off' | 'none' },
+      orgPolicy: { [purpose.id]: { state: org_policy as 'off' | 'none', offUntil: 0 } },
       regionalDefault: regional_default as 'granted' | 'denied'
     }
     const { outcome, reason } = decide(permissionFor(purpose, standing, governingScope(catalog, 'cad', Number(release))), 1000)
