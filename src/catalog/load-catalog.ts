@@ -12,8 +12,8 @@ const scope = z.enum(['account', 'device'])
 
 const purposesFile = z.strictObject({
   purposes: z.array(z.strictObject({
-    id: purposeId, title: text, description: text, required: z.boolean(), legal_basis: text, on_withdrawal: z.enum(['keep', 'erase']).optional()
-  })).min(1)
+    id: purposeId, title: text, description: text, required: z.boolean(), legal_basis: text, on_withdrawal: z.literal('keep').optional()
+  }).refine(({ required, on_withdrawal: kept }) => required || kept !== undefined, { path: ['on_withdrawal'], error: 'must be given for an optional purpose' })).min(1)
 })
 
 const productsFile = z.strictObject({
@@ -116,32 +116,35 @@ function readEvent ({ path, name, version }: EventFile, content: unknown, purpos
   }
 }
 
+/** Keywords whose schemas are not walked: a property in one would be neither closed nor gated. */
+const unwalked = [
+  '$ref', '$dynamicRef', '$defs', 'definitions', 'allOf', 'anyOf', 'oneOf', 'not', 'if', 'then', 'else', 'prefixItems', 'patternProperties',
+  'propertyNames', 'dependentSchemas', 'dependencies', 'unevaluatedProperties', 'unevaluatedItems'
+]
+
 /** Walks every object of a schema: each must be closed, and a gated field must be one that an event can do without. */
 function findGatedFields (file: string, schema: ObjectSchema, eventPurpose: Purpose, purposes: ReadonlyMap<string, Purpose>): GatedField[] {
   const fields: GatedField[] = []
-  const walk = (here: ObjectSchema, path: readonly string[], gateable: boolean): void => {
-    if (here['type'] === 'object' && here['additionalProperties'] !== false) {
-      throw new Error(`${file}: ${pointerOf(path) || 'the schema'} must have "additionalProperties": false`)
+  const walk = (here: ObjectSchema, path: readonly string[], inArray: boolean, required: boolean): void => {
+    const refuse = (what: string): never => { throw new Error(`${file}: ${pointerOf(path) || 'the schema'} ${what}`) }
+    const stated = new Map(Object.entries(Object(here) as ObjectSchema))
+    if (!['type', 'enum', 'const'].some(keyword => stated.has(keyword))) refuse('must have a "type", an "enum" or a "const"')
+    const foreign = unwalked.find(keyword => stated.has(keyword))
+    if (foreign !== undefined) refuse(`cannot use ${foreign}`)
+    if ([here['type']].flat().includes('object') && here['additionalProperties'] !== false) refuse('must have "additionalProperties": false')
+    const gate = path.length === 0 ? undefined : here['x-purpose']
+    if (gate !== undefined) {
+      const purpose = typeof gate === 'string' ? purposes.get(gate) : undefined
+      if (purpose === undefined || purpose.required || purpose === eventPurpose) return refuse('x-purpose must name another, optional purpose')
+      if (inArray || required) refuse('a property with its own x-purpose cannot be required, nor lie in an array')
+      fields.push({ pointer: pointerOf(path), path, purpose: purpose.id })
     }
-    for (const [name, property] of Object.entries(here.properties ?? {})) {
-      const inner = [...path, name]
-      const gate = property['x-purpose']
-      if (gate !== undefined) {
-        const purpose = typeof gate === 'string' ? purposes.get(gate) : undefined
-        if (purpose === undefined || purpose.required || purpose === eventPurpose) {
-          throw new Error(`${file}: ${pointerOf(inner)}: x-purpose must name another, optional purpose`)
-        }
-        if (!gateable || here.required?.includes(name) === true) throw new Error(`${file}: ${pointerOf(inner)}: a property with its own x-purpose cannot be required, nor lie in an array`)
-        fields.push({ pointer: pointerOf(inner), path: inner, purpose: purpose.id })
-      }
-      walk(property, inner, gateable)
-    }
+    for (const [name, property] of Object.entries(here.properties ?? {})) walk(property, [...path, name], inArray, here.required?.includes(name) === true)
     for (const keyword of ['items', 'contains']) {
-      const items = here[keyword]
-      if (typeof items === 'object' && items !== null) walk(items as ObjectSchema, [...path, '*'], false)
+      if (stated.has(keyword)) walk(here[keyword] as ObjectSchema, [...path, '*'], true, true)
     }
   }
-  walk(schema, [], true)
+  walk(schema, [], false, true)
   return fields
 }
 

@@ -22,9 +22,10 @@ const dataFaults = new Set([
 ].map(String))
 
 export function makeEventTable (client: ClickHouseClient): EventTable {
-  const isDataFault = (error: unknown): boolean => isClickHouseError(error) && dataFaults.has(error.code)
+  // The number alone: ClickHouse's words quote the row.
+  const dataFaultOf = (error: unknown): string | undefined => isClickHouseError(error) && dataFaults.has(error.code) ? `clickhouse_${error.code}` : undefined
   return {
-    isDataFault,
+    dataFaultOf,
 
     async insert (lines) {
       try {
@@ -32,7 +33,7 @@ export function makeEventTable (client: ClickHouseClient): EventTable {
         const { stream } = await client.exec({ query: insertEvents, values: Readable.from([lines], { objectMode: false }) })
         stream.resume()
       } catch (error) {
-        throw isDataFault(error) ? error : new Unavailable('ClickHouse', { cause: error })
+        throw dataFaultOf(error) !== undefined ? error : new Unavailable('ClickHouse', { cause: error })
       }
     },
 

@@ -76,9 +76,9 @@ export async function startService (config: Config, logger: Logger): Promise<Ser
 /** The kind of an error, from the names and codes of libraries: never its message, which may quote what it was about. */
 function kindOf (error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
-  const { type, code } = error as { type?: unknown, code?: unknown }
+  const { code } = error as { code?: unknown }
   const cause = kindOf(error.cause)
-  return [error.name, type, code].filter(part => typeof part === 'string').join(' ') + (cause === undefined ? '' : ` < ${cause}`)
+  return [error.name, code].filter(part => typeof part === 'string').join(' ') + (cause === undefined ? '' : ` < ${cause}`)
 }
 
 async function compose (config: Config, logger: Logger, closers: Array<() => Promise<unknown>>): Promise<Omit<Service, 'close'>> {

@@ -101,8 +101,8 @@ export interface EventTable {
   insert: (lines: string) => Promise<void>
   insertCounts: (batches: readonly CountedBatch[]) => Promise<void>
   insertFailed: (rows: readonly FailedRow[]) => Promise<void>
-  /** Whether an error says that the data is at fault, so that trying again cannot help. */
-  isDataFault: (error: unknown) => boolean
+  /** What is wrong with the data, from a closed set of names, when that is what an error says: trying again cannot help. */
+  dataFaultOf: (error: unknown) => string | undefined
 }
 
 export interface SpentToken { jti: string, expiresInSeconds: number, securityVersion: number }

@@ -111,10 +111,11 @@ async function insertOrHalve (table: EventTable, rows: readonly Lines[]): Promis
     await table.insert(rows.map(({ text }) => text).join(''))
     return []
   } catch (error) {
-    if (!table.isDataFault(error)) throw error
+    const fault = table.dataFaultOf(error)
+    if (fault === undefined) throw error
     const single = rows.flatMap(({ requestId, text }) => splitLines(text).map(line => ({ requestId, rows: 1, text: `${line}\n` })))
     const [only] = single
-    if (single.length === 1 && only !== undefined) return [failedRow(only, error)]
+    if (single.length === 1 && only !== undefined) return [failedRow(only, fault)]
     const middle = Math.ceil(single.length / 2)
     return [
       ...await insertOrHalve(table, single.slice(0, middle)),
@@ -123,8 +124,16 @@ async function insertOrHalve (table: EventTable, rows: readonly Lines[]): Promis
   }
 }
 
-function failedRow ({ requestId, text }: Lines, error: unknown): FailedRow {
-  const { eventId, name, accountRef, deviceRef } = parseRow(text)
-  const reason = error instanceof Error && 'type' in error ? String(error.type) : 'unknown'
-  return { requestId, eventId, name, accountRef, deviceRef, reason, row: text }
+function failedRow ({ requestId, text }: Lines, reason: string): FailedRow {
+  return { requestId, ...nameRow(text), reason, row: text }
+}
+
+/** Whose row it is, as far as a faulty row can tell. */
+function nameRow (text: string): Pick<FailedRow, 'eventId' | 'name' | 'accountRef' | 'deviceRef'> {
+  try {
+    const { eventId, name, accountRef, deviceRef } = parseRow(text)
+    return { eventId, name, accountRef, deviceRef }
+  } catch {
+    return { eventId: '', name: '', accountRef: '', deviceRef: '' }
+  }
 }

@@ -1,0 +1,79 @@
+import { Redis } from 'ioredis'
+import { join } from 'node:path'
+import t from 'tap'
+import { fates, heartbeat, makeEvent, signIn } from '../support/api.ts'
+import { eventually } from '../support/service.ts'
+import { makeFolder, startProcess, type ServiceProcess } from './process.ts'
+
+/** Whether a Redis of that data directory still answers. */
+async function redisAnswers (dataDir: string): Promise<boolean> {
+  const redis = new Redis({ path: join(dataDir, 'redis', 'redis.sock'), lazyConnect: true, retryStrategy: () => null })
+  redis.on('error', () => {})
+  return await redis.connect().then(() => true, () => false).finally(() => { redis.disconnect() })
+}
+
+async function storedIds (service: ServiceProcess): Promise<string[]> {
+  return (await service.sql<{ event_id: string }>('SELECT event_id FROM events_v')).map(row => row.event_id).sort()
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  t.test(`${signal} under load ends the service in order, and what was acknowledged is stored once`, async t => {
+    const dataDir = await makeFolder(t)
+    const first = await startProcess(t, { DATA_DIR: dataDir, RATE_LIMITS: 'off' })
+    const token = await first.token({ sub: 'ada', expires_in: 86_400 })
+    const acknowledged: string[] = []
+    let stopping = false
+    const clients = Array.from({ length: 8 }, async () => {
+      while (!stopping) {
+        const events = Array.from({ length: 20 }, () => makeEvent(heartbeat))
+        const answer = await first.post(token, { events }).catch(() => undefined)
+        if (answer?.status === 202) acknowledged.push(...events.map(event => event['id'] as string))
+        if (answer === undefined) return // The service takes no more requests.
+      }
+    })
+    await eventually('there is load', async () => acknowledged.length > 2000)
+    const ending = first.end(signal)
+    if (signal === 'SIGINT') process.kill(first.pid, signal) // From the terminal, and passed on by npm.
+    const { code, stderr } = await ending
+    stopping = true
+    await Promise.all(clients)
+    t.equal(code, 0)
+    t.match(stderr, /finishing what is in hand/)
+    t.notOk(await redisAnswers(dataDir), 'its Redis has ended too')
+
+    const second = await startProcess(t, { DATA_DIR: dataDir, RATE_LIMITS: 'off' })
+    await eventually('what waited is stored', async () => (await storedIds(second)).length >= acknowledged.length)
+    const stored = new Set(await storedIds(second))
+    t.same(acknowledged.filter(id => !stored.has(id)), [])
+    t.equal((await storedIds(second)).length, stored.size)
+    t.equal((await second.end(signal)).code, 0)
+  })
+}
+
+t.test('a second start on a data directory goes on where the first ended', async t => {
+  const dataDir = await makeFolder(t)
+  const first = await startProcess(t, { DATA_DIR: dataDir, RATE_LIMITS: 'off' })
+  const ada = await signIn(first, 'ada', 'product_analytics')
+  const kiosk = await first.token({ device_id: 'kiosk', expires_in: 86_400 })
+  await first.call('PUT', '/v1/devices/kiosk/privacy', { token: kiosk, body: { product_analytics: 'denied' } })
+  const before = makeEvent()
+  await first.post(ada.token, { events: [before] })
+  const settings = (await first.call('GET', '/v1/me/privacy', { token: ada.token })).body
+  const verification = await first.verify(ada.token, ada.email, 'privacy.update')
+  t.equal((await first.end('SIGTERM')).code, 0)
+
+  const second = await startProcess(t, { DATA_DIR: dataDir, RATE_LIMITS: 'off' })
+  t.same((await second.call('GET', '/v1/me/privacy', { token: ada.token })).body, settings, 'the token is still good, the choices are still there')
+  const after = makeEvent()
+  t.same(fates(await second.post(ada.token, { events: [after] }), [after]), ['accepted'])
+  const dropped = makeEvent()
+  t.same(fates(await second.post(kiosk, { events: [dropped] }), [dropped]), ['device_denied'])
+  await eventually('both events are there', async () => (await storedIds(second)).length === 2)
+  t.same(await storedIds(second), [before['id'], after['id']].sort())
+  t.equal((await second.sql('SELECT DISTINCT account_ref, device_ref FROM events_v')).length, 1, 'under the same pseudonyms')
+  t.match((await second.call('GET', '/v1/me/privacy/history', { token: ada.token })).body['entries'], [{ purpose: 'product_analytics', revision: 1 }])
+  const changed = await second.call('PATCH', '/v1/me/privacy', {
+    token: ada.token, body: { account: { diagnostics: 'granted' } }, headers: { 'if-match': '"1"', 'verification-token': verification }
+  })
+  t.equal(changed.status, 200, 'so is a verification that was not spent')
+})

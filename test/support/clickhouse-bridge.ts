@@ -1,0 +1,60 @@
+/** Starts a stand-in for a remote ClickHouse server, and makes it misbehave. */
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+
+export interface BridgeSwitches {
+  user: string
+  password: string
+  /** How many inserts from now on are held up by `slowMs` before they are carried out. */
+  slowInserts: number
+  slowMs: number
+  /** How many inserts from now on are carried out and never answered. */
+  droppedAnswers: number
+}
+
+export interface BridgeStatistics { inserts: number, compressedRequests: number, compressedAnswers: number }
+
+export interface Bridge {
+  url: string
+  /** Turns switches, and tells what it has done so far. */
+  set: (switches: Partial<BridgeSwitches>) => Promise<BridgeStatistics>
+  kill: () => Promise<void>
+  /** Starts it again on the same directory and port, with the switches that were set last. */
+  start: () => Promise<void>
+}
+
+export async function startBridge (t: Test): Promise<Bridge> {
+  const directory = await mkdtemp(join(tmpdir(), 'assent-bridge-'))
+  let port = 0
+  let child: ChildProcess
+  let switched: Partial<BridgeSwitches> = {}
+
+  const set = async (switches: Partial<BridgeSwitches>): Promise<BridgeStatistics> => {
+    switched = { ...switched, ...switches }
+    const told = once(child, 'message')
+    child.send(switches)
+    return (await told)[0] as BridgeStatistics
+  }
+  const start = async (): Promise<void> => {
+    child = fork(join(import.meta.dirname, 'clickhouse-bridge-server.ts'), [directory, String(port)], { execArgv: [] })
+    port = (await Promise.race([once(child, 'message'), once(child, 'exit')]))[0] as number
+    await set(switched)
+  }
+  const kill = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  await start()
+  t.teardown(async () => {
+    await kill()
+    await rm(directory, { recursive: true, force: true })
+  })
+  return { get url () { return `http://127.0.0.1:${String(port)}` }, set, kill, start }
+}
