@@ -16,7 +16,7 @@ const driversByEdge = {
   dev: ['jose'],
   mail: ['nodemailer'],
   metrics: ['prom-client'],
-  otp: ['otplib'],
+  otp: ['otplib', 'qr'],
   redis: ['ioredis', 'bullmq']
 }
 

@@ -1,2 +1,2 @@
--- The ledger as it is read: each revision once.
+-- The ledger as it is read: each entry once.
 CREATE VIEW IF NOT EXISTS consent_ledger_v AS SELECT * FROM consent_ledger FINAL

@@ -39,6 +39,7 @@ take_turn () {
 }
 
 install_packages () {
+  [ ! -L node_modules ] || stop 'node_modules is a link, which npm would empty; remove it'
   packages_installed && return
   has npm || stop 'npm is needed: install Node.js 20 or newer with npm, see https://nodejs.org'
   (

@@ -47,6 +47,8 @@ const shape = z.object({
   BATCH_INFLATED_BYTES_MAX: count(1024, 512 * 1_048_576).default(8 * 1_048_576),
   BATCH_EVENTS_MAX: count(1, 100_000).default(1000),
   EVENT_BYTES_MAX: count(64, 8 * 1_048_576).default(65_536),
+  RECOVERY_DELAY: duration.optional(),
+  TOTP_ISSUER: z.string().regex(/^[^:\p{Cc}]{1,64}$/u, 'must be 1 to 64 characters without a colon').default('Assent'),
   EMAIL_CODE_DIGITS: count(6, 10).default(6),
   EMAIL_RESEND_SECONDS: count(0, 86_400).default(60),
   EMAIL_CODES_PER_HOUR: count(0, 1000).default(5),

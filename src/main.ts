@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { pino } from 'pino'
 import { ConfigError, readConfig } from './config.ts'
 import { welcome } from './dev/welcome.ts'
+import { runRotateKeys } from './composition/rotate-keys.ts'
 import { startService, type Service } from './composition/service.ts'
 
 const help = `Usage: npm start
@@ -11,6 +12,8 @@ Stores the usage events of desktop products as far as each person permits.
 
 With nothing configured it runs everything in this process, for development: a private Redis and
 ClickHouse in ./data, tokens at /dev/token, mail at /dev/inbox, SQL at /dev/sql.
+  npm run keys:rotate    seals every stored secret anew by the first key of SEAL_KEYS
+
 Settings are environment variables; .env.example describes each of them.
 
 Once it is up: /docs shows every call, /health/ready and /metrics how it is doing.
@@ -51,9 +54,14 @@ async function run (): Promise<void> {
     process.stdout.write(help)
     return
   }
-  const unknown = process.argv[2]
-  if (unknown !== undefined) throw new ConfigError([`there is no argument ${unknown}; see --help`])
+  const command = process.argv[2]
+  if (command !== undefined && command !== 'rotate-keys') throw new ConfigError([`there is no argument ${command}; see --help`])
   const config = readConfig()
+  if (command === 'rotate-keys') {
+    const { accounts, resealed } = await runRotateKeys(config, progress => { process.stderr.write(`assent: ${String(progress.accounts)} accounts read, ${String(progress.resealed)} secrets sealed anew…\n`) })
+    process.stdout.write(`assent: ${String(accounts)} accounts read, ${String(resealed)} secrets sealed anew\n`)
+    return
+  }
   process.stderr.write('assent: starting Redis and ClickHouse…\n')
   const service = await startService(config, pino({ level: config.LOG_LEVEL }))
   closeOnSignal(service)

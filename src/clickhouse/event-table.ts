@@ -1,5 +1,6 @@
 /** Events, the counts of decisions, and rows that could not be stored. */
 import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { EventTable } from '../flows/ports.ts'
@@ -32,6 +33,7 @@ export function makeEventTable (client: ClickHouseClient): EventTable {
         // Not `insert`, which would serialise each row once more.
         const { stream } = await client.exec({ query: insertEvents, values: Readable.from([lines], { objectMode: false }) })
         stream.resume()
+        await finished(stream)
       } catch (error) {
         throw dataFaultOf(error) !== undefined ? error : new Unavailable('ClickHouse', { cause: error })
       }

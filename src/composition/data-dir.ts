@@ -4,6 +4,7 @@ import { mkdir, realpath, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface DataDir {
   path: string
@@ -17,7 +18,8 @@ const socketPathMax = 100
 /** @throws with one clear line when it cannot be written or another process holds it */
 export async function openDataDir (wanted: string): Promise<DataDir> {
   try {
-    await mkdir(wanted, { recursive: true })
+    // Below some paths, such as /proc, this would try for ever.
+    await Promise.race([mkdir(wanted, { recursive: true }), sleep(5000, undefined, { ref: false }).then(() => { throw new Error('it cannot be made') })])
     const trial = join(wanted, '.writable')
     await writeFile(trial, '')
     await rm(trial)

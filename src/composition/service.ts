@@ -7,18 +7,26 @@ import { loadCatalog } from '../catalog/load-catalog.ts'
 import { loadRegionPolicy } from '../catalog/load-region-policy.ts'
 import { makeEventTable } from '../clickhouse/event-table.ts'
 import { makeLedgerTable } from '../clickhouse/ledger-table.ts'
+import { makeSecurityLog } from '../clickhouse/security-log.ts'
 import { runSql } from '../clickhouse/sql-console.ts'
 import type { Config } from '../config.ts'
 import { loadIssuers } from '../crypto/issuers.ts'
 import { hmacHex, makePseudonym, randomDigits, sameHash, sha256Hex } from '../crypto/keyed-hash.ts'
+import { makeBackupCodes } from '../crypto/backup-codes.ts'
 import { makeSealedBox } from '../crypto/sealed-box.ts'
+import { makeSecretBox } from '../crypto/secret-box.ts'
 import { makeVerificationTokens } from '../crypto/verification-tokens.ts'
+import type { LedgerEntry } from '../domain/ledger.ts'
+import type { SecurityEvent } from '../domain/security-event.ts'
 import { makeDevelopmentIssuer } from '../dev/development-issuer.ts'
 import { makeInbox } from '../dev/inbox.ts'
 import { makeAcceptEvents } from '../flows/accept-events.ts'
 import { makeAskConsent } from '../flows/ask-consent.ts'
 import { makeChangeSettings } from '../flows/change-settings.ts'
-import { drainLedger } from '../flows/drain-ledger.ts'
+import { makeCheckProof } from '../flows/check-proof.ts'
+import { makeDeliverSecurityEvents } from '../flows/deliver-security-events.ts'
+import { drainOutbox } from '../flows/drain-outbox.ts'
+import { makeManageTwoStep } from '../flows/manage-two-step.ts'
 import { makeSetOrgPolicy } from '../flows/set-org-policy.ts'
 import { makeStoreEvents } from '../flows/store-events.ts'
 import { makeVerifyPerson } from '../flows/verify-person.ts'
@@ -32,19 +40,26 @@ import { eventRoutes } from '../http/routes/events.ts'
 import { organizationRoutes } from '../http/routes/organizations.ts'
 import { operatorRoutes } from '../http/routes/operators.ts'
 import { privacyRoutes } from '../http/routes/privacy.ts'
+import { adminRoutes } from '../http/routes/admin.ts'
+import { twoStepRoutes } from '../http/routes/two-step.ts'
 import { verificationRoutes } from '../http/routes/verification.ts'
-import { writeLetter } from '../mail/letters.ts'
+import { letterAbout, writeLetter } from '../mail/letters.ts'
 import { makeSmtpTransport } from '../mail/mailer.ts'
+import { qrSvg } from '../otp/qr-code.ts'
+import { makeTotp } from '../otp/totp.ts'
 import { makePostOffice } from '../mail/post-office.ts'
 import { makeMetrics } from '../metrics/metrics.ts'
 import { openStores, secretsOf } from './stores.ts'
-import { makeChallengeStore } from '../redis/challenge-store.ts'
+import { challengeIdFor, makeChallengeStore } from '../redis/challenge-store.ts'
 import { makeConsentStore } from '../redis/consent-store.ts'
 import { makeDeviceRegister } from '../redis/device-register.ts'
 import { makeEventQueue } from '../redis/event-queue.ts'
 import { startEventWorker, type EventWorker } from '../redis/event-worker.ts'
 import { frameCodec } from '../redis/frame-codec.ts'
+import { accountPartition } from '../redis/keys.ts'
 import { makeMailQueue, startMailWorker } from '../redis/mail-queue.ts'
+import { makeOutbox } from '../redis/outbox.ts'
+import { makeSecurityStore } from '../redis/security-store.ts'
 import { repeat } from './repeat.ts'
 
 export interface Service {
@@ -56,7 +71,9 @@ export interface Service {
 }
 
 const schemasDir = new URL('../../schemas', import.meta.url).pathname
-const ledgerPollMs = 200
+const outboxPollMs = 200
+/** A notice that could not be delivered for so long is of no use any more. */
+const noticeLifetimeMs = 7 * 86_400_000
 
 /** @throws with one clear line when it cannot start; what had been opened is closed again */
 export async function startService (config: Config, logger: Logger): Promise<Service> {
@@ -96,6 +113,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const { redis, redisForWorker, clickhouse } = await openStores(config, closers, what => { trouble.tell(what) })
   const secrets = await secretsOf(config)
   const box = makeSealedBox(secrets.sealKeys)
+  const pepper = (text: string): string => hmacHex(secrets.verificationPepper, text)
 
   const consents = makeConsentStore(redis, regionalDefault)
   const devices = makeDeviceRegister(redis)
@@ -116,11 +134,14 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const routes: FastifyPluginAsync[] = []
   const metricsServer = config.METRICS_PORT === undefined ? undefined : makeMetricsServer(metrics.render)
   routes.push(operatorRoutes({
-    readiness: async () => ({
-      redis: await redis.ping().then(() => true, () => false),
-      clickhouse: clickhouse === undefined ? null : (await clickhouse.client.ping()).success,
-      pending: await queue.depth().then(depth => depth.pending, () => null)
-    }),
+    readiness: async () => {
+      const [redisAnswers, clickhouseAnswers, pending] = await Promise.all([
+        redis.ping().then(() => true, () => false),
+        clickhouse?.client.ping().then(({ success }) => success),
+        queue.depth().then(depth => depth.pending, () => null)
+      ])
+      return { redis: redisAnswers, clickhouse: clickhouseAnswers ?? null, pending }
+    },
     metrics: metricsServer === undefined ? metrics.render : undefined
   }))
 
@@ -144,29 +165,53 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   }
 
   if (serves && clickhouse !== undefined) {
-    const pepper = (text: string): string => hmacHex(secrets.verificationPepper, text)
     const tokens = await makeVerificationTokens(secrets.verificationKeys, now)
     const limited = config.RATE_LIMITS === 'on'
+    const codeMac = (challengeId: string, code: string): string => pepper(`code:${challengeId}:${code}`)
+    const totp = makeTotp(config.TOTP_ISSUER)
+    const backupCodes = makeBackupCodes(pepper)
+    const secretBox = makeSecretBox(box)
+    const accountSecurity = {
+      security: makeSecurityStore(redis),
+      sealAddress: (_accountId: string, address: { to: string, language: string | null }) => box.seal(JSON.stringify(address), 'address'),
+      now,
+      newId
+    }
     const verifyPerson = makeVerifyPerson({
+      ...accountSecurity,
       challenges: makeChallengeStore(redis, {
         limited,
         resendMs: limited ? config.EMAIL_RESEND_SECONDS * 1000 : 0,
         sendsPerHourMax: limited ? config.EMAIL_CODES_PER_HOUR : 0,
         sendsPerDayMax: limited ? config.EMAIL_CODES_PER_DAY : 0
       }, newId),
+      checkProof: makeCheckProof({ codeMac, sameMac: sameHash, totp, secretBox, backupCodes, now }),
       mailCode: async ({ to, code, language, expiresAt }) => {
         const minutes = Math.round((expiresAt - now()) / 60_000)
-        await postOffice.post(writeLetter(to, language, { kind: 'verification-code', code, minutes }), expiresAt)
+        await postOffice.post(writeLetter(to, language, { kind: 'verification_code', code, minutes }), expiresAt)
       },
       mintToken: tokens.mint,
       readToken: tokens.read,
       newEmailCode: () => randomDigits(config.EMAIL_CODE_DIGITS),
-      codeMac: (challengeId, code) => pepper(`code:${challengeId}:${code}`),
-      sameMac: sameHash,
+      newChallengeId: accountId => challengeIdFor(accountId, newId()),
+      codeMac,
       digest: sha256Hex,
-      emailCodeDigits: config.EMAIL_CODE_DIGITS,
-      now,
-      newId
+      emailCodeDigits: config.EMAIL_CODE_DIGITS
+    })
+    const securityOutbox = makeOutbox<SecurityEvent>(redis, 'security-log')
+    const securityLog = makeSecurityLog(clickhouse.client)
+    const manageTwoStep = makeManageTwoStep({
+      ...accountSecurity,
+      totp,
+      secretBox,
+      backupCodes,
+      events: {
+        list: async (accountId, limit, before) => {
+          await securityOutbox.drained(accountPartition(accountId), 5000)
+          return await securityLog.list(accountId, limit, before)
+        }
+      },
+      recoveryDelayMs: config.RECOVERY_DELAY ?? (config.production ? 86_400_000 : 0)
     })
     const changeSettings = makeChangeSettings({
       catalog,
@@ -178,9 +223,12 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
       now,
       newId
     })
+    const cursors = makeCursors(pepper, sameHash)
     routes.push(
-      privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors: makeCursors(pepper, sameHash) }),
+      privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors }),
       organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents, now }), privacyContact }),
+      twoStepRoutes({ manageTwoStep, verifyPerson, qrSvg, privacyContact, cursors }),
+      adminRoutes({ manageTwoStep }),
       verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })
     )
   }
@@ -198,11 +246,20 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   let writer: EventWorker | undefined
   if (writes && clickhouse !== undefined) {
     const ledger = makeLedgerTable(clickhouse.client, 5000)
-    const draining = repeat(async () => {
-      const moved = await drainLedger({ outbox: consents, ledger, entriesMax: 1000 })
-      return moved === 0 ? ledgerPollMs : 0
-    }, error => { trouble.tell('ledger-drain-failed', error) }, 1000)
-    closers.push(draining.stop)
+    const securityLog = makeSecurityLog(clickhouse.client)
+    const deliverSecurityEvents = makeDeliverSecurityEvents({
+      log: securityLog,
+      openAddress: sealed => JSON.parse(box.open(sealed, 'address')) as { to: string, language: string | null },
+      post: async ({ to, language }, event) => { await postOffice.post(writeLetter(to, language, letterAbout(event)), now() + noticeLifetimeMs) }
+    })
+    const drains = [
+      async () => await drainOutbox({ outbox: makeOutbox<LedgerEntry>(redis, 'ledger'), deliver: ledger.insert, entriesMax: 1000 }),
+      async () => await drainOutbox({ outbox: makeOutbox<SecurityEvent>(redis, 'security-log'), deliver: deliverSecurityEvents, entriesMax: 100 })
+    ]
+    for (const drain of drains) {
+      const draining = repeat(async () => await drain() === 0 ? outboxPollMs : 0, error => { trouble.tell('outbox-drain-failed', error) }, 1000)
+      closers.push(draining.stop)
+    }
 
     const mailRedis = redisForWorker()
     const mailWorker = startMailWorker(mailRedis, { deliver: postOffice.deliver, now, onTrouble: trouble.tell })

@@ -6,7 +6,7 @@ import { connectRemote, openEmbedded, type ClickHouse } from '../clickhouse/clie
 import { migrate } from '../clickhouse/migrate.ts'
 import type { Config } from '../config.ts'
 import { configuredSecrets, developmentSecrets, type Secrets } from '../crypto/secrets.ts'
-import { openDataDir } from './data-dir.ts'
+import { openDataDir, type DataDir } from './data-dir.ts'
 import { connectForRequests, connectForWorker, findVolatility, type RedisAddress } from '../redis/client.ts'
 import { startEmbeddedRedis } from '../redis/embedded.ts'
 
@@ -27,18 +27,26 @@ const migrationsDir = new URL('../../migrations', import.meta.url).pathname
 /** Opens all stores; what must be closed is added to `closers`, also when a later store cannot be opened. */
 export async function openStores (config: Config, closers: Closers, onTrouble: OnTrouble): Promise<Stores> {
   const needsClickHouse = config.ROLE !== 'collector'
-  const embedsClickHouse = needsClickHouse && config.CLICKHOUSE_URL === undefined
-  let dataDir: Awaited<ReturnType<typeof openDataDir>> | undefined
-  if (config.REDIS_URL === undefined || embedsClickHouse) {
-    dataDir = await openDataDir(config.DATA_DIR)
-    closers.push(dataDir.release)
-  }
+  const dataDir = needsClickHouse && config.CLICKHOUSE_URL === undefined && config.REDIS_URL !== undefined ? await holdDataDir(config, closers) : undefined
+  const redis = await openRedis(config, closers, onTrouble)
+  const path = dataDir?.path ?? redis.dataDir?.path
+  return { redis: redis.redis, redisForWorker: redis.redisForWorker, clickhouse: needsClickHouse ? await openClickHouse(config, path, closers) : undefined }
+}
 
+async function holdDataDir (config: Config, closers: Closers): Promise<DataDir> {
+  const dataDir = await openDataDir(config.DATA_DIR)
+  closers.push(dataDir.release)
+  return dataDir
+}
+
+/** The Redis of the settings, or one of this process's own in its data directory. */
+export async function openRedis (config: Config, closers: Closers, onTrouble: OnTrouble): Promise<Omit<Stores, 'clickhouse'> & { dataDir: DataDir | undefined }> {
   let address: RedisAddress
+  let dataDir: DataDir | undefined
   if (config.REDIS_URL !== undefined) {
     address = config.REDIS_URL.startsWith('unix:') ? { socketPath: new URL(config.REDIS_URL).pathname } : { url: config.REDIS_URL }
   } else {
-    if (dataDir === undefined) throw new Error('an embedded Redis needs a data directory')
+    dataDir = await holdDataDir(config, closers)
     const embedded = await startEmbeddedRedis({
       dir: join(dataDir.path, 'redis'), socketPath: dataDir.socketPath('redis/redis.sock'), readyWithinMs: 60_000, onRestart: () => { onTrouble('redis-restarted') }
     })
@@ -52,8 +60,7 @@ export async function openStores (config: Config, closers: Closers, onTrouble: O
     const volatility = await findVolatility(redis).catch(() => 'its settings cannot be read')
     if (volatility !== undefined) throw new Error(`Redis would lose acknowledged events: ${volatility} (ALLOW_VOLATILE_REDIS=1 starts all the same)`)
   }
-
-  return { redis, redisForWorker: () => connectForWorker(address), clickhouse: needsClickHouse ? await openClickHouse(config, dataDir?.path, closers) : undefined }
+  return { redis, redisForWorker: () => connectForWorker(address), dataDir }
 }
 
 async function openClickHouse (config: Config, dataDir: string | undefined, closers: Closers): Promise<ClickHouse> {

@@ -6,6 +6,8 @@ export interface SealedBox {
   seal: (text: string, context: string) => string
   /** @throws when the key is not in the ring, the context is another, or the text was altered */
   open: (sealed: string, context: string) => string
+  /** Whether it was sealed by the ring's first key. */
+  isCurrent: (sealed: string) => boolean
 }
 
 export function makeSealedBox (keys: ReadonlyMap<string, Buffer>): SealedBox {
@@ -13,6 +15,7 @@ export function makeSealedBox (keys: ReadonlyMap<string, Buffer>): SealedBox {
   if (current === undefined) throw new Error('the ring has no key')
   const [currentId, currentKey] = current
   return {
+    isCurrent: sealed => sealed.startsWith(`${currentId}.`),
     seal (text, context) {
       const nonce = randomBytes(12)
       const cipher = createCipheriv('aes-256-gcm', currentKey, nonce).setAAD(Buffer.from(context))

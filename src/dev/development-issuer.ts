@@ -32,7 +32,7 @@ export async function makeDevelopmentIssuer (key: JWK, now: () => number, newId:
     async mint ({ expires_in: expiresIn = 3600, sub, ...claims }) {
       const issuedAt = Math.floor(now() / 1000)
       const subject = sub ?? (claims.device_id === undefined ? 'anonymous' : `device:${claims.device_id}`)
-      const token = await new SignJWT({ ...claims, sub: subject, sid: newId() })
+      const token = await new SignJWT({ ...claims, ...(claims.email === undefined ? {} : { email_verified: true }), sub: subject, sid: newId() })
         .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT', kid: kid ?? '' })
         .setIssuer(issuer).setAudience(audience).setIssuedAt(issuedAt).setExpirationTime(issuedAt + expiresIn)
         .sign(signingKey)

@@ -12,6 +12,7 @@ export interface Caller {
   accountKind: AccountKind
   region: string | undefined
   email: string | undefined
+  emailVerified: boolean
   language: string | undefined
   /** When the person signed in at the issuer, epoch seconds. */
   authTime: number | undefined

@@ -14,6 +14,13 @@ export const attemptsPerChallenge = 5
 export const openChallengesMax = 10
 export const challengesPerHourMax = 30
 export const tokenLifetimeSeconds = 300
+export const enrolmentLifetimeMs = 15 * 60_000
+export const attemptsPerEnrolment = 5
+/** Consecutive wrong codes of the authenticator after which it is suspended (NIST SP 800-63B-4, 3.2.2). */
+export const authenticatorFailuresMax = 100
+export const backupCodesLow = 3
+/** How fresh a sign-in at the issuer must be to stand for a verification, where it may, in seconds. */
+export const freshSignInSeconds = 300
 
 /** Assurance of each method, as the verification token states it (RFC 9068 `acr`, RFC 8176 `amr`). */
 export const assuranceOf: Readonly<Record<Method, { acr: string, amr: readonly string[] }>> = {
@@ -51,6 +58,22 @@ export interface VerificationClaims {
  */
 export function normaliseCode (typed: string): string {
   return typed.normalize('NFKC').replace(/[\s\p{Pd}]/gu, '')
+}
+
+/** Crockford's base32: no I, L, O, U. Each backup code starts with the symbol of its slot. */
+export const backupCodeSymbols = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+export const backupCodeCount = 10
+export const backupCodeLength = 16
+
+/** The plain form of a typed backup code, letters that are taken for digits read as those. */
+export function normaliseBackupCode (typed: string): string {
+  return normaliseCode(typed).toUpperCase().replaceAll('O', '0').replace(/[IL]/g, '1')
+}
+
+/** Whether a plain code has the form of a code of its method; one that has not costs no attempt. */
+export function isWellFormed (method: Method, code: string, emailCodeDigits: number): boolean {
+  if (method === 'backup_code') return code.length === backupCodeLength && Array.from(code).every(symbol => backupCodeSymbols.includes(symbol))
+  return code.length === (method === 'totp' ? 6 : emailCodeDigits) && /^[0-9]+$/.test(code)
 }
 
 /** What can be shown of an address without giving it away: the first letter and the domain. */

@@ -2,8 +2,8 @@
 import type { Catalog } from '../domain/catalog.ts'
 import type { Person } from '../domain/caller.ts'
 import type { Choice, Choices, ConsentRecord } from '../domain/consent.ts'
-import { applyChanges, type Change, type ChangeContext, type LedgerEntry, type Subject, type VerifiedBy } from '../domain/ledger.ts'
-import type { ConsentStore, DeviceRegister, LedgerReader, SeenDevice, SpentToken } from './ports.ts'
+import { applyChanges, type Change, type ChangeContext, type LedgerEntry, type Subject } from '../domain/ledger.ts'
+import type { ConsentStore, DeviceRegister, LedgerReader, Payment, SeenDevice } from './ports.ts'
 
 export interface ChangeSettingsDeps {
   catalog: Catalog
@@ -30,9 +30,6 @@ export interface PrivacySettings {
   devices: Array<SeenDevice & { choices: Record<string, ShownChoice> }>
   default: 'granted' | 'denied'
 }
-
-/** How a change was paid for. */
-export interface Payment { token: SpentToken, verifiedBy: VerifiedBy }
 
 export type PurposeRefusal = 'unknown-purpose' | 'purpose-not-changeable'
 export type PatchRefusal = PurposeRefusal | 'unknown-device'

@@ -1,7 +1,7 @@
 /** What the flows need from the edges. Each edge implements its part; the tests use the real ones. */
 import type { DecisionCount } from '../domain/event.ts'
 import type { ConsentRecord, OrgPolicy, Standing } from '../domain/consent.ts'
-import type { LedgerEntry, Subject } from '../domain/ledger.ts'
+import type { LedgerEntry, Subject, VerifiedBy } from '../domain/ledger.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 
 /** Who posted a batch: what the writer needs to ask consent again. */
@@ -106,6 +106,9 @@ export interface EventTable {
 }
 
 export interface SpentToken { jti: string, expiresInSeconds: number, securityVersion: number }
+
+/** How a change was paid for: by a token, or by a fresh sign-in where that may stand for one. */
+export interface Payment { token?: SpentToken, verifiedBy: VerifiedBy }
 
 export type WriteOutcome = 'written' | 'conflict' | 'spent' | 'superseded'
 

@@ -1,62 +1,67 @@
 /** A person proves who they are; the token they get pays for one change of settings. */
-import { addressHint, assuranceOf, attemptsPerChallenge, challengeLifetimeMs, emailCodeLifetimeMs, normaliseCode, tokenLifetimeSeconds, type Method, type VerificationClaims, type VerificationPurpose } from '../domain/verification.ts'
+import {
+  addressHint, assuranceOf, attemptsPerChallenge, backupCodesLow, challengeLifetimeMs, emailCodeLifetimeMs, freshSignInSeconds, isWellFormed,
+  normaliseBackupCode, normaliseCode, tokenLifetimeSeconds, type Method, type VerificationClaims, type VerificationPurpose
+} from '../domain/verification.ts'
 import { acceptedMethods, type GateRefusal } from '../domain/verification-gate.ts'
 import { canonicalJson } from '../domain/ledger.ts'
 import type { Person } from '../domain/caller.ts'
-import type { Challenge, ChallengeStore, FoundChallenge, SendRefusal } from './challenge-ports.ts'
-import type { Payment } from './change-settings.ts'
+import { mailToOf, makeEvent, readSecurity, twoStepStatus, type AccountSecurityDeps } from './account-security.ts'
+import type { CheckProof } from './check-proof.ts'
+import type { Payment } from './ports.ts'
+import type { AccountSecurity, Challenge, ChallengeStore, Evidence, FoundChallenge, Reservation, SendRefusal } from './verification-ports.ts'
 
-export interface VerifyPersonDeps {
+export interface VerifyPersonDeps extends AccountSecurityDeps {
   challenges: ChallengeStore
+  checkProof: CheckProof
   /** Puts the code on its way; resolves when it is queued. */
-  mailCode: (mail: { to: string, code: string, language: string | undefined, expiresAt: number }) => Promise<void>
+  mailCode: (mail: { to: string, code: string, language: string | null, expiresAt: number }) => Promise<void>
   mintToken: (claims: VerificationClaims) => Promise<string>
   /** The claims of a token that this service signed and that has not expired, else undefined. */
   readToken: (token: string) => Promise<VerificationClaims | undefined>
   /** Uniform digits, leading zeros kept. */
   newEmailCode: () => string
-  /** A keyed hash of a code, bound to its challenge. */
   codeMac: (challengeId: string, code: string) => string
-  sameMac: (a: string, b: string) => boolean
   digest: (text: string) => string
+  newChallengeId: (accountId: string) => string
   emailCodeDigits: number
-  now: () => number
-  newId: () => string
 }
+
+/** Who asks about a challenge: the person it is for, or the service that opened it at their sign-in. */
+export interface Asker { accountId: string | undefined, delegate: string | null }
 
 export interface ShownChallenge {
   id: string
   purpose: VerificationPurpose
   methods: Array<{ type: Method, hint?: string, sent?: boolean, remaining?: number }>
-  expires_at: number
-  attempts_remaining: number
+  expiresAt: number
+  attemptsRemaining: number
 }
 
+type Closed = 'unknown' | 'verified' | 'expired' | 'exhausted'
 export type OpenOutcome =
   { opened: true, challenge: ShownChallenge } |
   { opened: false, reason: GateRefusal | 'email-unknown' } |
   { opened: false, reason: 'too-many-challenges' | SendRefusal['reason'], retryAfterMs: number }
-
 export type SendOutcome =
   { sent: true, hint: string, sentAt: number, expiresAt: number } |
-  { sent: false, reason: 'unknown' | 'verified' | 'expired' | 'exhausted' | 'method-not-accepted' } |
+  { sent: false, reason: Closed | 'method-not-accepted' | 'method-too-weak' } |
   ({ sent: false } & SendRefusal)
-
 export type VerifyOutcome =
-  { verified: true, token: string, purpose: VerificationPurpose, acr: string, amr: readonly string[] } |
-  { verified: false, reason: 'malformed-code' | 'method-not-accepted' | 'unknown' | 'verified' | 'expired' | 'exhausted' } |
+  { verified: true, token: string, purpose: VerificationPurpose, acr: string, amr: readonly string[], backupCodes?: { remaining: number, low: boolean } } |
+  { verified: false, reason: 'malformed-code' | 'method-not-accepted' | 'method-too-weak' | 'suspended' | Closed } |
   { verified: false, reason: 'invalid-code', attemptsRemaining: number } |
   { verified: false, reason: 'locked', retryAfterMs: number }
-
 export type TokenOutcome = { paid: true, payment: Payment } | { paid: false, reason: 'verification-required' | 'verification-mismatch' }
 
 export interface VerifyPerson {
-  open: (person: Person, purpose: VerificationPurpose, change: unknown) => Promise<OpenOutcome>
-  find: (person: Person, id: string) => Promise<ShownChallenge | undefined>
+  /** `delegate`: the service that asks for the person, at a sign-in; null when the person does. */
+  open: (person: Person, purpose: VerificationPurpose, change: unknown, delegate: string | null) => Promise<OpenOutcome>
+  find: (asker: Asker, id: string) => Promise<ShownChallenge | undefined>
   /** False when there is no such challenge. */
-  cancel: (person: Person, id: string) => Promise<boolean>
-  sendEmail: (person: Person, id: string) => Promise<SendOutcome>
-  verify: (person: Person, id: string, method: Method, code: string) => Promise<VerifyOutcome>
+  cancel: (asker: Asker, id: string) => Promise<boolean>
+  sendEmail: (asker: Asker, id: string) => Promise<SendOutcome>
+  verify: (asker: Asker, id: string, method: Method, code: string) => Promise<VerifyOutcome>
   /** Whether a token pays for a change by this person in this session. It is spent by the write it pays for, not here. */
   checkToken: (person: Person, token: string | undefined, purpose: VerificationPurpose, change: unknown) => Promise<TokenOutcome>
 }
@@ -64,8 +69,24 @@ export interface VerifyPerson {
 export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
   const { challenges } = deps
 
-  const findOwn = async (person: Person, id: string): Promise<FoundChallenge | undefined> =>
-    await challenges.find(person.accountId, id, deps.now())
+  /** A challenge of the asker's own; another's looks like none. */
+  const findOwn = async ({ accountId, delegate }: Asker, id: string): Promise<FoundChallenge | undefined> => {
+    const found = await challenges.find(id, deps.now())
+    if (found === undefined) return undefined
+    const own = found.challenge.delegate === null ? found.challenge.accountId === accountId : found.challenge.delegate === delegate
+    return own ? found : undefined
+  }
+
+  const show = async (found: FoundChallenge): Promise<ShownChallenge> => {
+    const { challenge, attemptsRemaining, emailSent } = found
+    const remaining = challenge.methods.includes('backup_code') ? remainingCodes(await deps.security.read(challenge.accountId)) : 0
+    const methods = challenge.methods.flatMap((type): ShownChallenge['methods'] => {
+      if (type === 'backup_code') return [{ type, remaining }]
+      if (type === 'totp') return [{ type }]
+      return challenge.email === null ? [] : [{ type, hint: addressHint(challenge.email), sent: emailSent }]
+    })
+    return { id: challenge.id, purpose: challenge.purpose, methods, expiresAt: challenge.expiresAt, attemptsRemaining }
+  }
 
   const sendCode = async (challenge: Challenge, to: string): Promise<SendRefusal | { sentAt: number, expiresAt: number }> => {
     const now = deps.now()
@@ -73,21 +94,31 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
     const expiresAt = Math.min(now + emailCodeLifetimeMs, challenge.expiresAt)
     const refusal = await challenges.recordSend(challenge, deps.codeMac(challenge.id, code), expiresAt, now)
     if (refusal !== undefined) return refusal
-    await deps.mailCode({ to, code, language: challenge.language ?? undefined, expiresAt })
+    await deps.mailCode({ to, code, language: challenge.language, expiresAt })
     return { sentAt: now, expiresAt }
   }
 
+  /** What a wrong code leads to is logged and mailed. */
+  const tellOfFailure = async ({ accountId }: Challenge, { lockedMs, suspended }: Reservation & { reserved: true }, mailTo: string | null): Promise<void> => {
+    const events = [
+      ...(lockedMs > 0 ? [makeEvent(deps, accountId, mailTo, { kind: 'account_locked', actor: 'system', effective_at: deps.now() + lockedMs })] : []),
+      ...(suspended ? [makeEvent(deps, accountId, mailTo, { kind: 'authenticator_suspended', actor: 'system' })] : [])
+    ]
+    if (events.length > 0) await deps.security.record(accountId, events)
+  }
+
   return {
-    async open (person, purpose, change) {
-      const security = await challenges.security(person.accountId)
-      const gate = acceptedMethods(purpose, { accountKind: person.accountKind, twoStep: security.twoStep })
+    async open (person, purpose, change, delegate) {
+      const security = await readSecurity(deps, person.accountId)
+      const gate = acceptedMethods(purpose, { accountKind: person.accountKind, twoStep: twoStepStatus(security) })
       if (!gate.open) return { opened: false, reason: gate.reason }
       const onlyEmail = gate.methods.every(method => method === 'email')
       if (onlyEmail && person.email === undefined) return { opened: false, reason: 'email-unknown' }
       const now = deps.now()
       const challenge: Challenge = {
-        id: deps.newId(),
+        id: deps.newChallengeId(person.accountId),
         accountId: person.accountId,
+        delegate,
         session: person.session,
         purpose,
         methods: gate.methods,
@@ -97,7 +128,7 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
         securityVersion: security.version,
         expiresAt: now + challengeLifetimeMs
       }
-      const refusal = await challenges.open(challenge, now)
+      const refusal = await challenges.open(challenge, delegate === null ? mailToOf(deps, person.accountId, person) : null, now)
       if (refusal !== undefined) return { opened: false, ...refusal }
       if (onlyEmail && person.email !== undefined) {
         const sent = await sendCode(challenge, person.email)
@@ -106,45 +137,51 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
           return { opened: false, ...sent }
         }
       }
-      return { opened: true, challenge: showChallenge({ challenge, state: 'open', attemptsRemaining: attemptsPerChallenge, emailSent: onlyEmail }) }
+      return { opened: true, challenge: await show({ challenge, state: 'open', attemptsRemaining: attemptsPerChallenge, emailSent: onlyEmail }) }
     },
 
-    async find (person, id) {
-      const found = await findOwn(person, id)
-      return found === undefined ? undefined : showChallenge(found)
+    async find (asker, id) {
+      const found = await findOwn(asker, id)
+      return found === undefined ? undefined : await show(found)
     },
 
-    async cancel (person, id) {
-      const found = await findOwn(person, id)
+    async cancel (asker, id) {
+      const found = await findOwn(asker, id)
       if (found === undefined) return false
       await challenges.cancel(found.challenge)
       return true
     },
 
-    async sendEmail (person, id) {
-      const found = await findOwn(person, id)
+    async sendEmail (asker, id) {
+      const found = await findOwn(asker, id)
       if (found === undefined) return { sent: false, reason: 'unknown' }
       if (found.state !== 'open') return { sent: false, reason: found.state }
       const { challenge } = found
-      if (!challenge.methods.includes('email') || challenge.email === null) return { sent: false, reason: 'method-not-accepted' }
+      if (!challenge.methods.includes('email')) return { sent: false, reason: 'method-too-weak' }
+      if (challenge.email === null) return { sent: false, reason: 'method-not-accepted' }
       const sent = await sendCode(challenge, challenge.email)
       if ('reason' in sent) return { sent: false, ...sent }
       return { sent: true, hint: addressHint(challenge.email), ...sent }
     },
 
-    async verify (person, id, method, typed) {
-      const found = await findOwn(person, id)
+    async verify (asker, id, method, typed) {
+      const found = await findOwn(asker, id)
       if (found === undefined) return { verified: false, reason: 'unknown' }
-      if (!found.challenge.methods.includes(method)) return { verified: false, reason: 'method-not-accepted' }
-      const code = normaliseCode(typed)
-      if (code.length !== deps.emailCodeDigits || !/^[0-9]+$/.test(code)) return { verified: false, reason: 'malformed-code' }
-      const reservation = await challenges.reserve(found.challenge, deps.now())
+      const { challenge } = found
+      if (!challenge.methods.includes(method)) return { verified: false, reason: method === 'email' ? 'method-too-weak' : 'method-not-accepted' }
+      const code = method === 'backup_code' ? normaliseBackupCode(typed) : normaliseCode(typed)
+      if (!isWellFormed(method, code, deps.emailCodeDigits)) return { verified: false, reason: 'malformed-code' }
+
+      // Paid before the code is looked at: however many requests race, no more codes are looked at than were paid for.
+      const reservation = await challenges.reserve(challenge, method, deps.now())
       if (!reservation.reserved) return { verified: false, ...reservation }
-      const { challenge, attemptsRemaining, emailCodeMac } = reservation
-      const right = emailCodeMac !== null && deps.sameMac(deps.codeMac(challenge.id, code), emailCodeMac)
-      if (!right || !await challenges.succeed(challenge, emailCodeMac)) {
-        return { verified: false, reason: 'invalid-code', attemptsRemaining }
+      const security = await deps.security.read(challenge.accountId)
+      const evidence = await deps.checkProof(challenge, security, method, code, reservation.emailCodeMac)
+      if (evidence === undefined || !await challenges.succeed(challenge, evidence, eventsOf(deps, challenge, security, evidence))) {
+        await tellOfFailure(challenge, reservation, security.mailTo)
+        return { verified: false, reason: 'invalid-code', attemptsRemaining: reservation.attemptsRemaining }
       }
+
       const { acr, amr } = assuranceOf[method]
       const now = Math.floor(deps.now() / 1000)
       const token = await deps.mintToken({
@@ -159,11 +196,13 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
         ...(challenge.changeDigest === null ? {} : { change_digest: challenge.changeDigest }),
         exp: now + tokenLifetimeSeconds
       })
-      return { verified: true, token, purpose: challenge.purpose, acr, amr }
+      const remaining = remainingCodes(security) - 1
+      return { verified: true, token, purpose: challenge.purpose, acr, amr, ...(method === 'backup_code' ? { backupCodes: { remaining, low: remaining <= backupCodesLow } } : {}) }
     },
 
     async checkToken (person, token, purpose, change) {
-      const claims = token === undefined ? undefined : await deps.readToken(token)
+      if (token === undefined) return freshOrganizationSignIn(deps, person, purpose) ? { paid: true, payment: { verifiedBy: 'none' } } : { paid: false, reason: 'verification-required' }
+      const claims = await deps.readToken(token)
       if (claims === undefined) return { paid: false, reason: 'verification-required' }
       const matches = claims.sub === person.accountId && claims.sid === person.session && claims.purpose === purpose &&
         (claims.change_digest === undefined || claims.change_digest === deps.digest(canonicalJson(change)))
@@ -174,17 +213,24 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
   }
 }
 
-function showChallenge ({ challenge, attemptsRemaining, emailSent }: FoundChallenge): ShownChallenge {
-  return {
-    id: challenge.id,
-    purpose: challenge.purpose,
-    methods: challenge.methods.flatMap((type): ShownChallenge['methods'] => {
-      if (type !== 'email') return [{ type }]
-      return challenge.email === null ? [] : [{ type, hint: addressHint(challenge.email), sent: emailSent }]
-    }),
-    expires_at: challenge.expiresAt,
-    attempts_remaining: attemptsRemaining
-  }
+export function remainingCodes (security: AccountSecurity): number {
+  return Object.keys(security.backupCodes?.hashes ?? {}).length
+}
+
+/** What a proof tells the person: every backup code, and every e-mailed code where an authenticator is on. */
+function eventsOf (deps: AccountSecurityDeps, { accountId }: Challenge, security: AccountSecurity, { method }: Evidence): Array<ReturnType<typeof makeEvent>> {
+  if (method === 'backup_code') return [makeEvent(deps, accountId, security.mailTo, { kind: 'backup_code_used', remaining: remainingCodes(security) - 1 })]
+  if (method === 'email' && security.totp !== null) return [makeEvent(deps, accountId, security.mailTo, { kind: 'email_used_instead' })]
+  return []
+}
+
+const purposesOfFreshSignIn: readonly VerificationPurpose[] = ['privacy.update', 'data.export', 'data.erase']
+
+/** An organisation signs its people in itself: a sign-in of this moment stands for a verification. */
+function freshOrganizationSignIn (deps: VerifyPersonDeps, { accountKind, authTime }: Person, purpose: VerificationPurpose): boolean {
+  if (accountKind !== 'organization' || authTime === undefined || !purposesOfFreshSignIn.includes(purpose)) return false
+  const age = deps.now() / 1000 - authTime
+  return age <= freshSignInSeconds && age >= -30
 }
 
 function methodOf (claims: VerificationClaims): Method {

@@ -12,8 +12,8 @@ import { answerHeaders, Problem } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The scope that a caller's token must have; a route without one is open to everybody. */
-    scope?: Scope
+    /** The scope that a caller's token must have, or one of several; a route without one is open to everybody. */
+    scope?: Scope | readonly Scope[]
     /** The slug of 503 answers of this route. */
     unavailable?: 'unavailable' | 'verification-unavailable'
   }

@@ -40,6 +40,7 @@ const claimsShape = z.looseObject({
   account_kind: z.enum(['personal', 'organization']).optional(),
   region: z.string().max(64).optional(),
   email: z.string().max(320).optional(),
+  email_verified: z.boolean().optional(),
   locale: z.string().max(64).optional(),
   auth_time: z.number().optional(),
   sid: z.string().min(1).max(255).optional()
@@ -64,8 +65,7 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
         algorithms: issuer.algorithms as never,
         allowedIss: issuer.issuer,
         allowedAud: issuer.audience,
-        requiredClaims: ['iss', 'aud', 'exp', 'sub'],
-        clockTolerance: clockSkewMs
+        requiredClaims: ['iss', 'aud', 'exp', 'sub']
       }
     })
     verifiers.set(issuer.issuer, {
@@ -100,7 +100,8 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
     const { scope } = request.routeOptions.config
     if (scope === undefined) return
     const caller = await authenticate(request)
-    if (!caller.scopes.has(scope)) throw insufficientScope(scope)
+    const accepted = [scope].flat()
+    if (!accepted.some(one => caller.scopes.has(one))) throw insufficientScope(accepted)
     request.caller = caller
   })
 }
@@ -130,6 +131,7 @@ function callerOf (claims: z.infer<typeof claimsShape>, issuer: TokenIssuer, sev
     accountKind: claims.account_kind ?? issuer.accountKind,
     region: claims.region,
     email: claims.email,
+    emailVerified: claims.email_verified ?? false,
     language: claims.locale,
     authTime: claims.auth_time,
     session: claims.sid ?? createHash('sha256').update(token).digest('base64url'),
@@ -159,6 +161,6 @@ function invalidToken (): Problem {
   return new Problem('invalid-token', { headers: { 'www-authenticate': 'Bearer error="invalid_token"' } })
 }
 
-function insufficientScope (scope: Scope): Problem {
-  return new Problem('insufficient-scope', { headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` } })
+export function insufficientScope (scopes: readonly Scope[]): Problem {
+  return new Problem('insufficient-scope', { headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scopes.join(' ')}"` } })
 }

@@ -37,6 +37,6 @@ export const document: FastifyDynamicSwaggerOptions = {
     const { url, schema } = jsonSchemaTransform(given)
     const scope = given.route.config?.scope
     const response = { ...schema.response as object | undefined ?? { 200: { description: schema.summary } }, default: problem }
-    return { url, schema: { ...schema, response, ...(scope === undefined ? {} : { security: [{ accessToken: [scope] }] }) } }
+    return { url, schema: { ...schema, response, ...(scope === undefined ? {} : { security: [scope].flat().map(one => ({ accessToken: [one] })) }) } }
   }
 }

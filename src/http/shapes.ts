@@ -23,6 +23,12 @@ export const productShape = z.strictObject({
   version: z.string().regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 printable ASCII characters').optional()
 })
 
+/** A page of a list. */
+export const pageShape = z.strictObject({
+  limit: z.string().regex(/^[0-9]{1,3}$/, 'must be a number from 1 to 200').transform(Number).refine(limit => limit >= 1 && limit <= 200, 'must be a number from 1 to 200').optional(),
+  cursor: z.string().max(200).optional()
+})
+
 export function showTime (ms: number): string {
   return new Date(ms).toISOString()
 }

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Person } from '../domain/caller.ts'
 import { assuranceOf, tokenLifetimeSeconds, type VerificationPurpose } from '../domain/verification.ts'
-import type { Payment } from '../flows/change-settings.ts'
+import type { Payment } from '../flows/ports.ts'
 import type { VerifyPerson } from '../flows/verify-person.ts'
 import { Problem } from './problem.ts'
 

@@ -1,9 +1,9 @@
-/** Challenges, the account's failures and locks, and the limits on sending; each step that a race could bend is one script. */
+/** Challenges and the limits on sending; each step that a race could bend is one script. */
 import type { Redis } from 'ioredis'
-import { attemptsPerChallenge, challengesPerHourMax, lockAfter, openChallengesMax } from '../domain/verification.ts'
-import type { Challenge, ChallengeState, ChallengeStore } from '../flows/challenge-ports.ts'
-import { Unavailable } from '../domain/unavailable.ts'
-import { accountPartition, keyIn } from './keys.ts'
+import { attemptsPerChallenge, authenticatorFailuresMax, challengesPerHourMax, lockAfter, openChallengesMax } from '../domain/verification.ts'
+import type { Challenge, ChallengeState, ChallengeStore, Evidence } from '../flows/verification-ports.ts'
+import { accountPartition, keyIn, partitionCount } from './keys.ts'
+import { orUnavailable } from './unavailable.ts'
 
 export interface ChallengeLimits {
   /** Whether the limits on opening hold. */
@@ -18,27 +18,29 @@ export interface ChallengeLimits {
 const keptAfterMs = 3_600_000
 const locks = [5, 10, 15, 20, 25].map(lockAfter)
 
+/** An id for a challenge of an account: it starts with the account's partition, so that the id alone finds it. */
+export function challengeIdFor (accountId: string, uuid: string): string {
+  return `${accountPartition(accountId).toString(16)}-${uuid}`
+}
+
 export function makeChallengeStore (redis: Redis, limits: ChallengeLimits, newId: () => string): ChallengeStore {
-  const of = (accountId: string, kind: string): string => keyIn(accountPartition(accountId), kind, accountId)
-  const keyOf = (challenge: Pick<Challenge, 'id' | 'accountId'>): string => keyIn(accountPartition(challenge.accountId), 'challenge', challenge.id)
+  const of = (challenge: Challenge, kind: string): string => keyIn(accountPartition(challenge.accountId), kind, challenge.accountId)
+  const keyOf = ({ accountId, id }: Challenge): string => keyIn(accountPartition(accountId), 'challenge', id)
 
-  return guarded({
-    async security (accountId) {
-      const [version, lockedUntil] = await redis.hmget(of(accountId, 'security'), 'version', 'locked_until')
-      return { version: Number(version ?? 0), twoStep: 'off', lockedUntil: lockedUntil == null ? null : Number(lockedUntil) }
-    },
-
-    async open (challenge, now) {
+  return orUnavailable<ChallengeStore>('verification', {
+    async open (challenge, mailTo, now) {
       const retryAfterMs = await redis.openChallenge(
-        keyOf(challenge), of(challenge.accountId, 'challenges-open'), of(challenge.accountId, 'challenges-opened'),
+        keyOf(challenge), of(challenge, 'challenges-open'), of(challenge, 'challenges-opened'), of(challenge, 'security'),
         now, challenge.id, challenge.expiresAt, challenge.expiresAt + keptAfterMs, JSON.stringify(challenge), attemptsPerChallenge,
-        limits.limited ? openChallengesMax : 0, limits.limited ? challengesPerHourMax : 0
+        limits.limited ? openChallengesMax : 0, limits.limited ? challengesPerHourMax : 0, mailTo ?? ''
       )
       return retryAfterMs > 0 ? { reason: 'too-many-challenges', retryAfterMs } : undefined
     },
 
-    async find (accountId, id, now) {
-      const [text, attempts, state, sent] = await redis.hmget(keyOf({ accountId, id }), 'challenge', 'attempts', 'state', 'code')
+    async find (id, now) {
+      const partition = Number.parseInt(id, 16)
+      if (!/^[0-9a-f]-/.test(id) || partition >= partitionCount) return undefined
+      const [text, attempts, state, sent] = await redis.hmget(keyIn(partition, 'challenge', id), 'challenge', 'attempts', 'state', 'code')
       if (text == null) return undefined
       const challenge = JSON.parse(text) as Challenge
       const attemptsRemaining = Number(attempts)
@@ -46,54 +48,44 @@ export function makeChallengeStore (redis: Redis, limits: ChallengeLimits, newId
     },
 
     async cancel (challenge) {
-      await redis.multi().del(keyOf(challenge)).zrem(of(challenge.accountId, 'challenges-open'), challenge.id).exec()
+      await redis.multi().del(keyOf(challenge)).zrem(of(challenge, 'challenges-open'), challenge.id).exec()
     },
 
     async recordSend (challenge, codeMac, codeExpiresAt, now) {
       const [reason, retryAfterMs] = await redis.recordSend(
-        keyOf(challenge), of(challenge.accountId, 'sends'),
+        keyOf(challenge), of(challenge, 'sends'),
         now, codeMac, codeExpiresAt, limits.resendMs, limits.sendsPerHourMax, limits.sendsPerDayMax, newId()
       )
       return reason === 'resend-too-soon' || reason === 'email-quota' ? { reason, retryAfterMs } : undefined
     },
 
-    async reserve (challenge, now) {
-      const [answer, number, code] = await redis.reserveAttempt(keyOf(challenge), of(challenge.accountId, 'security'), now, challenge.expiresAt, ...locks)
-      if (answer === 'locked') return { reserved: false, reason: 'locked', retryAfterMs: number ?? 0 }
-      if (answer === 'reserved') return { reserved: true, challenge, attemptsRemaining: number ?? 0, emailCodeMac: code === '' ? null : code ?? null }
-      return { reserved: false, reason: answer as 'unknown' | 'verified' | 'expired' | 'exhausted' }
+    async reserve (challenge, method, now) {
+      const [answer, number = 0, code = '', lockedMs = 0, suspended = 0] = await redis.reserveAttempt(
+        keyOf(challenge), of(challenge, 'security'), now, challenge.expiresAt, challenge.securityVersion, method, authenticatorFailuresMax, ...locks
+      )
+      if (answer === 'locked') return { reserved: false, reason: 'locked', retryAfterMs: number }
+      if (answer !== 'reserved') return { reserved: false, reason: answer as 'unknown' | 'verified' | 'expired' | 'exhausted' | 'suspended' }
+      return { reserved: true, attemptsRemaining: number, emailCodeMac: code === '' ? null : code, lockedMs, suspended: suspended === 1 }
     },
 
-    async succeed (challenge, emailCodeMac) {
+    async succeed (challenge, evidence, events) {
       return await redis.succeedAttempt(
-        keyOf(challenge), of(challenge.accountId, 'security'), of(challenge.accountId, 'challenges-open'), challenge.id, emailCodeMac ?? ''
+        keyOf(challenge), of(challenge, 'security'), of(challenge, 'challenges-open'), keyIn(accountPartition(challenge.accountId), 'security-log'),
+        challenge.id, challenge.securityVersion, evidence.method, ...argumentsOf(evidence), ...events.map(event => JSON.stringify(event))
       ) === 1
     }
   })
+}
+
+/** Three arguments whatever the method, as the script counts them. */
+function argumentsOf (evidence: Evidence): [string | number, string | number, string] {
+  if (evidence.method === 'email') return [evidence.codeMac, '', '']
+  if (evidence.method === 'totp') return [evidence.sealedSecret, evidence.step, evidence.resealedSecret ?? '']
+  return [evidence.slot, evidence.hash, '']
 }
 
 function stateOf (stored: string, attemptsRemaining: number, challenge: Challenge, now: number): ChallengeState {
   if (stored !== 'open') return stored as ChallengeState
   if (now >= challenge.expiresAt) return 'expired'
   return attemptsRemaining <= 0 ? 'exhausted' : 'open'
-}
-
-/** A store that cannot be reached says so in one way: verification is unavailable, which is never a yes. */
-function guarded (store: ChallengeStore): ChallengeStore {
-  const guard = <Arguments extends unknown[], Result> (step: (...args: Arguments) => Promise<Result>) => async (...args: Arguments): Promise<Result> => {
-    try {
-      return await step(...args)
-    } catch (cause) {
-      throw new Unavailable('verification', { cause })
-    }
-  }
-  return {
-    security: guard(store.security),
-    open: guard(store.open),
-    find: guard(store.find),
-    cancel: guard(store.cancel),
-    recordSend: guard(store.recordSend),
-    reserve: guard(store.reserve),
-    succeed: guard(store.succeed)
-  }
 }

@@ -9,25 +9,29 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     writeConsent: (record: string, outbox: string, spent: string, security: string, ...args: Array<string | number>) => Result<string, Context>
     replacePolicy: (policy: string, ...args: string[]) => Result<number, Context>
-    openChallenge: (challenge: string, open: string, opened: string, ...args: Array<string | number>) => Result<number, Context>
+    openChallenge: (challenge: string, open: string, opened: string, security: string, ...args: Array<string | number>) => Result<number, Context>
     recordSend: (challenge: string, sends: string, ...args: Array<string | number>) => Result<[string, number], Context>
-    reserveAttempt: (challenge: string, security: string, ...args: Array<string | number>) => Result<[string, number?, string?], Context>
-    succeedAttempt: (challenge: string, security: string, open: string, ...args: Array<string | number>) => Result<number, Context>
+    reserveAttempt: (challenge: string, security: string, ...args: Array<string | number>) => Result<[string, number?, string?, number?, number?], Context>
+    reserveEnrolment: (enrolment: string, ...args: Array<string | number>) => Result<[string, number?, string?], Context>
+    writeSecurity: (security: string, spent: string, log: string, enrolment: string, ...args: Array<string | number>) => Result<string, Context>
+    succeedAttempt: (challenge: string, security: string, open: string, log: string, ...args: Array<string | number>) => Result<number, Context>
   }
 }
 
 const scripts: ReadonlyArray<{ command: string, file: string, keys: number }> = [
   { command: 'writeConsent', file: 'write-consent.lua', keys: 4 },
   { command: 'replacePolicy', file: 'replace-policy.lua', keys: 1 },
-  { command: 'openChallenge', file: 'open-challenge.lua', keys: 3 },
+  { command: 'openChallenge', file: 'open-challenge.lua', keys: 4 },
   { command: 'recordSend', file: 'record-send.lua', keys: 2 },
   { command: 'reserveAttempt', file: 'reserve-attempt.lua', keys: 2 },
-  { command: 'succeedAttempt', file: 'succeed-attempt.lua', keys: 3 }
+  { command: 'succeedAttempt', file: 'succeed-attempt.lua', keys: 4 },
+  { command: 'reserveEnrolment', file: 'reserve-enrolment.lua', keys: 1 },
+  { command: 'writeSecurity', file: 'write-security.lua', keys: 4 }
 ]
 
 /** For requests: fails within two seconds rather than wait for a Redis that is away. */
 export function connectForRequests (address: RedisAddress): Redis {
-  const redis = connect(address, { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 2000, enableAutoPipelining: true })
+  const redis = connect(address, { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 2000 })
   for (const { command, file, keys } of scripts) {
     redis.defineCommand(command, { numberOfKeys: keys, lua: readFileSync(new URL(`scripts/${file}`, import.meta.url), 'utf8') })
   }
@@ -39,7 +43,7 @@ export function connectForWorker (address: RedisAddress): Redis {
   return connect(address, { maxRetriesPerRequest: null })
 }
 
-function connect (address: RedisAddress, options: { enableOfflineQueue?: boolean, enableAutoPipelining?: boolean, maxRetriesPerRequest: number | null, commandTimeout?: number }): Redis {
+function connect (address: RedisAddress, options: { enableOfflineQueue?: boolean, maxRetriesPerRequest: number | null, commandTimeout?: number }): Redis {
   const all = { ...options, lazyConnect: true, retryStrategy: (times: number) => Math.min(50 * times, 1000) }
   const redis = 'url' in address ? new Redis(address.url, all) : new Redis({ path: address.socketPath, ...all })
   // Every command reports its own failure; without a listener a lost connection would end the process.

@@ -1,25 +1,17 @@
 /** The current state of every choice, and the outbox of the ledger that explains it. */
 import type { Redis } from 'ioredis'
 import { emptyRecord, type ChoiceState, type Choices, type ConsentRecord, type OrgPolicy, type Standing } from '../domain/consent.ts'
-import { subjectKey, type LedgerEntry, type Subject } from '../domain/ledger.ts'
-import { Unavailable } from '../domain/unavailable.ts'
+import { subjectKey, type Subject } from '../domain/ledger.ts'
 import type { BatchOwner, ConsentStore, PolicyStore } from '../flows/ports.ts'
-import { keyIn, partitionCount, partitionOf } from './keys.ts'
+import { keyIn, partitionOf } from './keys.ts'
+import { orUnavailable } from './unavailable.ts'
 
 /** A choice as stored: first letter of its state, since, denied until, entry. */
 type StoredChoice = [string, number, number, string]
 type StoredChoices = Record<string, StoredChoice>
 interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<string, StoredChoices> }
 
-export interface OutboxEntry { partition: number, id: string, entry: LedgerEntry }
-
-/** Ledger entries on their way to ClickHouse. They are taken out once they are stored there. */
-export interface LedgerOutbox {
-  peek: (max: number) => Promise<OutboxEntry[]>
-  remove: (entries: readonly OutboxEntry[]) => Promise<void>
-}
-
-export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & LedgerOutbox {
+export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore {
   const readRecord = async (subject: Subject): Promise<ConsentRecord> => decodeRecord(await redis.get(recordKey(subject)))
   const readPolicy = async (orgId: string): Promise<OrgPolicy> => JSON.parse(await redis.get(policyKey(orgId)) ?? '{}') as OrgPolicy
 
@@ -34,53 +26,41 @@ export function makeConsentStore (redis: Redis, regionalDefault: (region: string
     return { account, deviceId, deviceAlone, orgPolicy, regionalDefault: regionalDefault(owner.region) }
   }
 
-  return {
-    read: async subject => await orUnavailable(readRecord(subject)),
+  return orUnavailable<ConsentStore & PolicyStore>('consent', {
+    read: readRecord,
 
     async readStandings (owners) {
       const distinct = new Map(owners.map(owner => [JSON.stringify(owner), owner]))
-      const standings = new Map(await orUnavailable(Promise.all(
+      const standings = new Map(await Promise.all(
         [...distinct].map(async ([key, owner]) => [key, await readStanding(owner)] as const)
-      )))
+      ))
       return owners.map(owner => {
         const standing = standings.get(JSON.stringify(owner))
-        if (standing === undefined) throw new Unavailable('consent')
+        if (standing === undefined) throw new Error('a standing is missing')
         return standing
       })
     },
 
     async write (subject, before, after, entries, token) {
       const partition = partitionOf(subjectKey(subject))
-      const outcome = await orUnavailable(redis.writeConsent(
+      const outcome = await redis.writeConsent(
         recordKey(subject),
         keyIn(partition, 'ledger'),
         keyIn(partition, 'spent', token?.jti ?? ''),
         keyIn(partition, 'security', subject.id),
         before.head, encodeRecord(after), token?.jti ?? '', token?.expiresInSeconds ?? 0, token?.securityVersion ?? 0,
         ...entries.map(entry => JSON.stringify(entry))
-      ))
+      )
       return outcome as 'written' | 'conflict' | 'spent' | 'superseded'
     },
 
-    async peek (max) {
-      const partitions = await Promise.all(Array.from({ length: partitionCount }, async (_, partition) => {
-        const found = await redis.xrange(keyIn(partition, 'ledger'), '-', '+', 'COUNT', max)
-        return found.map(([id, fields]) => ({ partition, id, entry: JSON.parse(fields[1] ?? '') as LedgerEntry }))
-      }))
-      return partitions.flat()
-    },
-
-    async remove (entries) {
-      await Promise.all(entries.map(async ({ partition, id }) => await redis.xdel(keyIn(partition, 'ledger'), id)))
-    },
-
-    readPolicy: async orgId => await orUnavailable(readPolicy(orgId)),
+    readPolicy,
 
     async replacePolicy (orgId, before, after) {
-      const read = Object.keys(before).length === 0 ? '' : JSON.stringify(before)
-      return await orUnavailable(redis.replacePolicy(policyKey(orgId), read, JSON.stringify(after))) === 1
+      const text = (policy: OrgPolicy): string => Object.keys(policy).length === 0 ? '' : JSON.stringify(policy)
+      return await redis.replacePolicy(policyKey(orgId), text(before), text(after)) === 1
     }
-  }
+  })
 }
 
 function recordKey (subject: Subject): string {
@@ -90,14 +70,6 @@ function recordKey (subject: Subject): string {
 
 function policyKey (orgId: string): string {
   return keyIn(partitionOf(`o:${orgId}`), 'policy', orgId)
-}
-
-async function orUnavailable<T> (read: Promise<T>): Promise<T> {
-  try {
-    return await read
-  } catch (cause) {
-    throw new Unavailable('consent', { cause })
-  }
 }
 
 const letters: Record<ChoiceState, string> = { granted: 'g', denied: 'd', cleared: 'c' }

@@ -19,7 +19,7 @@ t.test('a statement that reads is answered line by line', async t => {
 
 t.test('what is wrong with a statement is said', async t => {
   const cases: Array<[statement: string, detail: RegExp]> = [
-    ['', /is empty/], [' ; ', /is empty/], ['SELECT nope', /`nope`/], ['SELECT 1 +', /Syntax error/], ['SELECT 1 FORMAT CSV', /Syntax error/], ['SELECT \0', /NUL/],
+    ['', /is empty/], [' ; ', /is empty/], ['SELECT nope', /`nope`/], ['SELECT (1', /Syntax error/], ['SELECT 1 FORMAT CSV', /Syntax error/], ['SELECT \0', /NUL/],
     ['SELECT throwIf(1)', /throwIf/], ['nonsense', /that reads/]
   ]
   for (const [statement, detail] of cases) t.match(await run(statement), { ok: false, detail }, statement)

@@ -105,7 +105,7 @@ export function makeApi (url: () => string): Api {
   const mailedCode = async (address: string): Promise<string> => {
     for (let attempt = 0; attempt < 100; attempt++) {
       const { body } = await call<Array<{ text: string }>>('GET', `/dev/inbox?to=${encodeURIComponent(address)}`)
-      const code = /^[0-9]{6,10}$/m.exec(body.at(-1)?.text ?? '')?.[0]
+      const code = body.map(letter => /^[0-9]{6,10}$/m.exec(letter.text)?.[0]).findLast(found => found !== undefined)
       if (code !== undefined && !used.has(`${address} ${code}`)) {
         used.add(`${address} ${code}`)
         return code

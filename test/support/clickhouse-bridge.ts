@@ -40,7 +40,7 @@ export async function startBridge (t: Test): Promise<Bridge> {
     return (await told)[0] as BridgeStatistics
   }
   const start = async (): Promise<void> => {
-    child = fork(join(import.meta.dirname, 'clickhouse-bridge-server.ts'), [directory, String(port)], { execArgv: [] })
+    child = fork(new URL('./clickhouse-bridge-server.ts', import.meta.url), [directory, String(port)], { execArgv: [] })
     port = (await Promise.race([once(child, 'message'), once(child, 'exit')]))[0] as number
     await set(switched)
   }

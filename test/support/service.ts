@@ -33,6 +33,7 @@ export async function startTestService (t: Test, environment: Record<string, str
   let service = await startService(config, logger)
   const address = environment['REDIS_URL'] ?? join(dataDir, 'redis', 'redis.sock')
   const redis = new Redis(address)
+  redis.on('error', () => {}) // It goes away with a service that is restarted.
   t.teardown(async () => {
     redis.disconnect()
     await service.close()

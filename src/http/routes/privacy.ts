@@ -7,8 +7,9 @@ import type { LedgerEntry } from '../../domain/ledger.ts'
 import type { ChangeSettings, PatchRefusal, PrivacySettings, SettingsPatch, ShownChoice } from '../../flows/change-settings.ts'
 import type { VerifyPerson } from '../../flows/verify-person.ts'
 import { callerOfRequest, personOfRequest } from '../auth.ts'
+import type { Cursors } from '../cursors.ts'
 import { Problem } from '../problem.ts'
-import { deviceIdShape, showTime, shownTime } from '../shapes.ts'
+import { deviceIdShape, pageShape, showTime, shownTime } from '../shapes.ts'
 import { needsVerification, requirePayment } from '../verification.ts'
 import { purposeShape, showPurpose } from './catalog.ts'
 
@@ -17,8 +18,7 @@ export interface PrivacyRouteOptions {
   changeSettings: ChangeSettings
   verifyPerson: VerifyPerson
   privacyContact: string
-  /** Cursors are sealed, so that one cannot be made up. */
-  cursors: { write: (revision: number, accountId: string) => string, read: (cursor: string, accountId: string) => number | undefined }
+  cursors: Cursors
 }
 
 const purposeName = z.string().min(1).max(64)
@@ -27,7 +27,7 @@ const patchShape = z.strictObject({
   account: choices.optional(),
   devices: z.record(deviceIdShape, z.record(purposeName, z.enum(['granted', 'denied', 'cleared']))).refine(value => Object.keys(value).length <= 100, 'has too many members').optional(),
   notice_version: z.string().regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 printable ASCII characters').optional()
-})
+}).refine(patch => [patch.account, ...Object.values(patch.devices ?? {})].some(choices => choices !== undefined && Object.keys(choices).length > 0), 'must name a choice')
 const shownChoices = z.record(z.string(), z.object({ state: z.enum(['absent', 'granted', 'denied']), since: shownTime.nullable() }))
 const settingsShape = z.object({
   revision: z.int(),
@@ -68,7 +68,7 @@ export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyC
     }, async (request, reply) => await answer(reply, await changeSettings.read(personOfRequest(request))))
 
     app.patch('/v1/me/privacy', {
-      config: { scope: 'settings' },
+      config: { scope: 'settings', unavailable: 'verification-unavailable' },
       schema: {
         summary: 'Change what I agree to',
         tags,
@@ -102,23 +102,16 @@ export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyC
       schema: {
         summary: 'What I agreed to, and when; newest first',
         tags,
-        querystring: z.strictObject({
-          limit: z.string().regex(/^[0-9]{1,3}$/, 'must be a number from 1 to 200').transform(Number).refine(limit => limit >= 1 && limit <= 200, 'must be a number from 1 to 200').optional(),
-          cursor: z.string().max(200).optional()
-        }),
+        querystring: pageShape,
         response: { 200: z.object({ entries: z.array(z.record(z.string(), z.unknown())), next_cursor: z.string().optional() }) }
       }
     }, async request => {
       const person = personOfRequest(request)
-      const limit = request.query.limit ?? 50
-      const before = request.query.cursor === undefined ? undefined : cursors.read(request.query.cursor, person.accountId)
-      if (request.query.cursor !== undefined && before === undefined) {
-        throw new Problem('invalid-request', { errors: [{ pointer: '/cursor', detail: 'is not a cursor that was given to you' }] })
-      }
-      const entries = await changeSettings.history(person, limit, before)
+      const { limit = 50, cursor } = request.query
+      const entries = await changeSettings.history(person, limit, cursors.readFrom(cursor, `history:${person.accountId}`))
       const last = entries.at(-1)
       const more = entries.length === limit && last !== undefined && last.revision > 1
-      return { entries: entries.map(showEntry), ...(more ? { next_cursor: cursors.write(last.revision, person.accountId) } : {}) }
+      return { entries: entries.map(showEntry), ...(more ? { next_cursor: cursors.write(last.revision, `history:${person.accountId}`) } : {}) }
     })
 
     app.put('/v1/devices/:device_id/privacy', {

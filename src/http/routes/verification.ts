@@ -1,9 +1,11 @@
 /** Where people prove who they are before a change. */
+import type { FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { Caller, Person } from '../../domain/caller.ts'
 import { tokenLifetimeSeconds, verificationPurposes } from '../../domain/verification.ts'
-import type { ShownChallenge, VerifyPerson } from '../../flows/verify-person.ts'
-import { personOfRequest } from '../auth.ts'
+import type { Asker, ShownChallenge, VerifyPerson } from '../../flows/verify-person.ts'
+import { callerOfRequest, insufficientScope } from '../auth.ts'
 import { Problem, secondsOf } from '../problem.ts'
 import { showTime, shownTime } from '../shapes.ts'
 
@@ -21,7 +23,8 @@ const challengeShape = z.object({
   attempts_remaining: z.int()
 })
 const byId = z.strictObject({ id: z.string().min(1).max(128) })
-const config = { scope: 'settings', unavailable: 'verification-unavailable' } as const
+/** A person verifies themselves; at a sign-in the vendor's identity service asks for them. */
+const config = { scope: ['settings', 'verification:delegate'], unavailable: 'verification-unavailable' } as const
 const tags = ['verification']
 
 export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }: VerificationRouteOptions): FastifyPluginAsyncZod {
@@ -31,11 +34,17 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
       schema: {
         summary: 'Open a challenge for one change',
         tags,
-        body: z.strictObject({ purpose: z.enum(verificationPurposes), change: z.looseObject({}).optional() }),
+        body: z.strictObject({
+          purpose: z.enum(verificationPurposes),
+          change: z.looseObject({}).optional(),
+          account_id: z.string().min(1).max(255).optional(),
+          email: z.string().max(320).optional()
+        }),
         response: { 201: challengeShape }
       }
     }, async (request, reply) => {
-      const outcome = await verifyPerson.open(personOfRequest(request), request.body.purpose, request.body.change)
+      const { person, delegate } = personToVerify(callerOfRequest(request), request.body)
+      const outcome = await verifyPerson.open(person, request.body.purpose, request.body.change, delegate)
       if (outcome.opened) return await reply.code(201).send(show(outcome.challenge))
       throw new Problem(outcome.reason, 'retryAfterMs' in outcome ? { retryAfterSeconds: secondsOf(outcome.retryAfterMs) } : {})
     })
@@ -44,7 +53,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
       config,
       schema: { summary: 'How a challenge stands', tags, params: byId, response: { 200: challengeShape } }
     }, async request => {
-      const challenge = await verifyPerson.find(personOfRequest(request), request.params.id)
+      const challenge = await verifyPerson.find(askerOf(request), request.params.id)
       if (challenge === undefined) throw new Problem('not-found')
       return show(challenge)
     })
@@ -53,7 +62,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
       config,
       schema: { summary: 'Give a challenge up', tags, params: byId, response: { 204: z.null() } }
     }, async (request, reply) => {
-      if (!await verifyPerson.cancel(personOfRequest(request), request.params.id)) throw new Problem('not-found')
+      if (!await verifyPerson.cancel(askerOf(request), request.params.id)) throw new Problem('not-found')
       return await reply.code(204).send(null)
     })
 
@@ -66,7 +75,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
         response: { 202: z.object({ hint: z.string(), expires_at: shownTime, resend_after: shownTime }) }
       }
     }, async (request, reply) => {
-      const outcome = await verifyPerson.sendEmail(personOfRequest(request), request.params.id)
+      const outcome = await verifyPerson.sendEmail(askerOf(request), request.params.id)
       if (!outcome.sent) throw refusal(outcome)
       return await reply.code(202).send({
         hint: outcome.hint, expires_at: showTime(outcome.expiresAt), resend_after: showTime(outcome.sentAt + resendSeconds * 1000)
@@ -80,13 +89,13 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
         tags,
         params: byId,
         body: z.strictObject({ method: z.enum(['totp', 'email', 'backup_code']), code: z.string().min(1).max(100) }),
-        response: { 200: z.object({ verification_token: z.string(), expires_in: z.int(), purpose: z.string(), acr: z.string(), amr: z.array(z.string()) }) }
+        response: { 200: z.object({ verification_token: z.string(), expires_in: z.int(), purpose: z.string(), acr: z.string(), amr: z.array(z.string()), backup_codes: z.object({ remaining: z.int(), low: z.boolean() }).optional() }) }
       }
     }, async request => {
-      const outcome = await verifyPerson.verify(personOfRequest(request), request.params.id, request.body.method, request.body.code)
+      const outcome = await verifyPerson.verify(askerOf(request), request.params.id, request.body.method, request.body.code)
       if (!outcome.verified) throw refusal(outcome)
-      const { token, purpose, acr, amr } = outcome
-      return { verification_token: token, expires_in: tokenLifetimeSeconds, purpose, acr, amr: [...amr] }
+      const { token, purpose, acr, amr, backupCodes } = outcome
+      return { verification_token: token, expires_in: tokenLifetimeSeconds, purpose, acr, amr: [...amr], ...(backupCodes === undefined ? {} : { backup_codes: backupCodes }) }
     })
 
     app.get('/.well-known/jwks.json', {
@@ -106,12 +115,36 @@ function refusal ({ reason, retryAfterMs, attemptsRemaining }: Refusal): Problem
     case 'locked': return new Problem('verification-locked', { retryAfterSeconds: secondsOf(retryAfterMs ?? 0) })
     case 'resend-too-soon': return new Problem('resend-too-soon', { retryAfterSeconds: secondsOf(retryAfterMs ?? 0) })
     case 'email-quota': return new Problem('email-quota', { retryAfterSeconds: secondsOf(retryAfterMs ?? 0) })
+    case 'suspended': return new Problem('authenticator-suspended')
+    case 'method-too-weak': return new Problem('method-too-weak')
     case 'malformed-code': return new Problem('invalid-request', { errors: [{ pointer: '/code', detail: 'is not of the form of such a code' }] })
     case 'invalid-code': return new Problem('invalid-code', { members: { attempts_remaining: attemptsRemaining } })
     default: return new Problem('method-not-accepted')
   }
 }
 
-function show (challenge: ShownChallenge): Omit<ShownChallenge, 'expires_at'> & { expires_at: string } {
-  return { ...challenge, expires_at: showTime(challenge.expires_at) }
+function show ({ id, purpose, methods, expiresAt, attemptsRemaining }: ShownChallenge): z.infer<typeof challengeShape> {
+  return { id, purpose, methods, expires_at: showTime(expiresAt), attempts_remaining: attemptsRemaining }
+}
+
+function askerOf (request: FastifyRequest): Asker {
+  const caller = callerOfRequest(request)
+  return { accountId: caller.scopes.has('settings') ? caller.accountId : undefined, delegate: caller.scopes.has('verification:delegate') ? caller.subject : null }
+}
+
+/** Who is to be verified: the caller, or at a sign-in the account that the caller names and may name. */
+function personToVerify (caller: Caller, body: { purpose: string, account_id?: string | undefined, email?: string | undefined }): { person: Person, delegate: string | null } {
+  if (body.purpose !== 'sign_in') {
+    if (!caller.scopes.has('settings')) throw insufficientScope(['settings'])
+    if (body.account_id !== undefined || body.email !== undefined) throw wrong('/account_id', 'goes with the purpose sign_in only')
+    if (caller.accountId === undefined) throw new Problem('account-required')
+    return { person: { ...caller, accountId: caller.accountId }, delegate: null }
+  }
+  if (!caller.scopes.has('verification:delegate')) throw insufficientScope(['verification:delegate'])
+  if (body.account_id === undefined) throw wrong('/account_id', 'must name the account that signs in')
+  return { person: { ...caller, accountId: body.account_id, email: body.email, language: undefined }, delegate: caller.subject }
+}
+
+function wrong (pointer: string, detail: string): Problem {
+  return new Problem('invalid-request', { errors: [{ pointer, detail }] })
 }

@@ -1,0 +1,44 @@
+/** What was written in one atomic step with a state and is on its way to ClickHouse. It is taken out once it is there. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import { Unavailable } from '../domain/unavailable.ts'
+import { keyIn, partitionCount } from './keys.ts'
+
+export interface Waiting<Entry> { partition: number, id: string, entry: Entry }
+
+export interface Outbox<Entry> {
+  /** The oldest of each partition, at most `max` each. */
+  peek: (max: number) => Promise<Array<Waiting<Entry>>>
+  remove: (waiting: ReadonlyArray<Waiting<Entry>>) => Promise<void>
+  /** Resolves once everything that a partition holds now has been taken out; throws `Unavailable` when that takes too long. */
+  drained: (partition: number, withinMs: number) => Promise<void>
+}
+
+/** `kind` names the stream of each partition. */
+export function makeOutbox<Entry> (redis: Redis, kind: string): Outbox<Entry> {
+  return {
+    async peek (max) {
+      const partitions = await Promise.all(Array.from({ length: partitionCount }, async (_, partition) => {
+        const found = await redis.xrange(keyIn(partition, kind), '-', '+', 'COUNT', max)
+        return found.map(([id, fields]) => ({ partition, id, entry: JSON.parse(fields[1] ?? '') as Entry }))
+      }))
+      return partitions.flat()
+    },
+    async remove (waiting) {
+      await Promise.all(waiting.map(async ({ partition, id }) => await redis.xdel(keyIn(partition, kind), id)))
+    },
+    async drained (partition, withinMs) {
+      const key = keyIn(partition, kind)
+      const deadline = Date.now() + withinMs
+      try {
+        const [last] = await redis.xrevrange(key, '+', '-', 'COUNT', 1)
+        while (last !== undefined && (await redis.xrange(key, '-', last[0], 'COUNT', 1)).length > 0) {
+          if (Date.now() > deadline) throw new Error('still waiting')
+          await sleep(30)
+        }
+      } catch (cause) {
+        throw new Unavailable(`the ${kind}`, { cause })
+      }
+    }
+  }
+}
