@@ -294,7 +294,12 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     closers.push(async () => { await metricsServer.close() })
     await metricsServer.listen({ host: config.HOST, port: config.METRICS_PORT ?? 0 })
   }
-  closers.push(async () => { await app.close() })
+  closers.push(async () => {
+    // A connection whose last answer is on its way now falls idle later, and would be waited for until its client goes.
+    const sweeping = setInterval(() => { app.server.closeIdleConnections() }, 100)
+    await app.close()
+    clearInterval(sweeping)
+  })
   await app.listen({ host: config.HOST, port: config.PORT })
   const { port } = app.server.address() as AddressInfo
   return { url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${String(port)}`, writer }

@@ -22,7 +22,7 @@ t.test('every migration is applied once, in order', async t => {
   await prepare(t.testdir({}), 0)
   t.strictSame(await migrate(client, migrationsDir), files)
   t.strictSame(await migrate(client, migrationsDir), [])
-  t.strictSame((await tables()).filter(name => name.endsWith('_v')), ['consent_decisions_v', 'consent_ledger_v', 'events_v'])
+  t.strictSame((await tables()).filter(name => name.endsWith('_v')), ['consent_decisions_v', 'consent_ledger_v', 'events_v', 'security_events_v'])
 })
 
 t.test('a run that was killed is taken up where it ended, also between a statement and its record', async t => {

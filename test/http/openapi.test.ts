@@ -33,11 +33,11 @@ t.test('what the document says about access is what is enforced', async t => {
     if (security === undefined) needed['nothing']!.push(route)
     if (security === undefined) continue
     t.match(headers.get('www-authenticate'), /^Bearer/, route)
-    const scope = security[0]?.['accessToken']?.[0] ?? 'none'
-    needed[scope] = [...needed[scope] ?? [], route]
+    const scopes = security.map(one => one['accessToken']?.[0] ?? 'none')
+    for (const scope of scopes) needed[scope] = [...needed[scope] ?? [], route]
     const other = await service.token({ sub: 'ada', scope: 'other' })
     const refused = await service.call(method, address, { token: other })
-    t.equal(refused.headers.get('www-authenticate'), `Bearer error="insufficient_scope", scope="${scope}"`, route)
+    t.equal(refused.headers.get('www-authenticate'), `Bearer error="insufficient_scope", scope="${scopes.join(' ')}"`, route)
   }
   t.strictSame(needed['nothing']!.filter(route => !route.includes(' /dev/')).sort(), [
     'GET /.well-known/jwks.json', 'GET /health/live', 'GET /health/ready', 'GET /metrics', 'GET /openapi.json', 'GET /problems/{slug}', 'GET /v1/catalog'

@@ -1,9 +1,10 @@
-import { createLocalJWKSet, exportJWK, generateKeyPair, importJWK, jwtVerify, SignJWT, type JWK } from 'jose'
+import { createLocalJWKSet, decodeJwt, exportJWK, generateKeyPair, importJWK, jwtVerify, SignJWT, type JWK } from 'jose'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { signIn, type Answer, type Person } from '../support/api.ts'
 import { startTestService } from '../support/service.ts'
+import { developmentKey, makeToken, rightClaims } from '../support/tokens.ts'
 
 const service = await startTestService(t)
 
@@ -60,9 +61,12 @@ t.test('a token says who proved what, how and when, under a published key', asyn
 t.test('a token pays for its own account, session and purpose only', async t => {
   const [carol, dave] = [await signIn(service, 'carol'), await signIn(service, 'dave')]
   const token = await verify(carol)
+  const { sid } = decodeJwt(carol.token)
+  const key = await developmentKey(service.dataDir)
+  const sameSession = { token: makeToken({ alg: 'EdDSA', kid: key.kid }, rightClaims({ sub: 'dave', sid }), key.privateKey) }
   const sameAccount = { token: await service.token({ sub: 'carol', email: carol.email }) }
   for (const [name, answer] of Object.entries({
-    account: await change(dave, token), session: await change(sameAccount, token), purpose: await change(carol, await verify(carol, 'data.export'))
+    account: await change(dave, token), 'account of the same session': await change(sameSession, token), session: await change(sameAccount, token), purpose: await change(carol, await verify(carol, 'data.export'))
   })) t.match(answer, { status: 403, body: { type: '/problems/verification-mismatch' } }, name)
   t.same([await revision(carol), await revision(dave)], [0, 0])
   t.equal((await change(carol, token)).status, 200, 'a refusal does not spend it')

@@ -27,7 +27,7 @@ t.test('on a fresh clone npm start does everything, and what it prints works as 
   const clone = join(await makeFolder(t), 'assent')
   await run('git', ['clone', '--quiet', root, clone])
   // Spares the download where the packages are those that the clone asks for. Hard links, since npm empties what a symbolic link leads to.
-  await run('cp', ['-al', join(root, 'node_modules'), join(clone, 'node_modules')]).catch(() => {})
+  await run('cp', ['-alH', join(root, 'node_modules'), join(clone, 'node_modules')]).catch(() => {})
 
   const npm = spawn('npm', ['start'], { cwd: clone, env: environment, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   let output = ''

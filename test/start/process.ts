@@ -28,7 +28,9 @@ export async function makeFolder (t: Test): Promise<string> {
 
 /** Runs a start that is expected to end by itself. */
 export async function runToEnd (t: Test, environment: Environment, args: readonly string[] = []): Promise<Ended> {
-  return await launch(t, environment, args).ended
+  const { child, ended, url } = launch(t, environment, args)
+  void url.then(() => child.kill('SIGKILL')) // It has started after all.
+  return await ended
 }
 
 /** Starts the service, and resolves when it says that it listens. */

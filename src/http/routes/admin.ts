@@ -16,11 +16,14 @@ export function adminRoutes ({ manageTwoStep }: { manageTwoStep: ManageTwoStep }
       return await reply.code(204).send(null)
     })
 
-    for (const path of ['/v1/admin/accounts/:account_id/unlock', '/v1/admin/accounts/:account_id/two-step/unlock']) {
-      app.post(path, { config, schema: { summary: 'Lift locks and suspension for a person', ...shared } }, async (request, reply) => {
-        await manageTwoStep.unlock(request.params.account_id, request.body.reason)
-        return await reply.code(204).send(null)
-      })
-    }
+    app.post('/v1/admin/accounts/:account_id/unlock', { config, schema: { summary: 'Lift locks and suspension for a person', ...shared } }, async (request, reply) => {
+      await manageTwoStep.unlock(request.params.account_id, request.body.reason)
+      return await reply.code(204).send(null)
+    })
+
+    app.post('/v1/admin/accounts/:account_id/two-step/unlock', { config, schema: { summary: 'The same, beside its reset', ...shared } }, async (request, reply) => {
+      await manageTwoStep.unlock(request.params.account_id, request.body.reason)
+      return await reply.code(204).send(null)
+    })
   }
 }

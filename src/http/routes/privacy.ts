@@ -27,7 +27,7 @@ const patchShape = z.strictObject({
   account: choices.optional(),
   devices: z.record(deviceIdShape, z.record(purposeName, z.enum(['granted', 'denied', 'cleared']))).refine(value => Object.keys(value).length <= 100, 'has too many members').optional(),
   notice_version: z.string().regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 printable ASCII characters').optional()
-}).refine(patch => [patch.account, ...Object.values(patch.devices ?? {})].some(choices => choices !== undefined && Object.keys(choices).length > 0), 'must name a choice')
+})
 const shownChoices = z.record(z.string(), z.object({ state: z.enum(['absent', 'granted', 'denied']), since: shownTime.nullable() }))
 const settingsShape = z.object({
   revision: z.int(),
