@@ -249,7 +249,14 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     const securityLog = makeSecurityLog(clickhouse.client)
     const deliverSecurityEvents = makeDeliverSecurityEvents({
       log: securityLog,
-      openAddress: sealed => JSON.parse(box.open(sealed, 'address')) as { to: string, language: string | null },
+      openAddress: sealed => {
+        try {
+          return JSON.parse(box.open(sealed, 'address')) as { to: string, language: string | null }
+        } catch {
+          trouble.tell('address-unreadable')
+          return undefined
+        }
+      },
       post: async ({ to, language }, event) => { await postOffice.post(writeLetter(to, language, letterAbout(event)), now() + noticeLifetimeMs) }
     })
     const drains = [

@@ -3,7 +3,8 @@ import type { SecurityEvent } from '../domain/security-event.ts'
 
 export interface DeliverSecurityEventsDeps {
   log: { insert: (events: readonly SecurityEvent[]) => Promise<void> }
-  openAddress: (sealed: string) => { to: string, language: string | null }
+  /** Undefined when the key that sealed it is gone. */
+  openAddress: (sealed: string) => { to: string, language: string | null } | undefined
   post: (address: { to: string, language: string | null }, event: SecurityEvent) => Promise<void>
 }
 
@@ -11,7 +12,8 @@ export interface DeliverSecurityEventsDeps {
 export function makeDeliverSecurityEvents (deps: DeliverSecurityEventsDeps): (events: readonly SecurityEvent[]) => Promise<void> {
   return async events => {
     for (const event of events) {
-      if (event.mail_to !== null) await deps.post(deps.openAddress(event.mail_to), event)
+      const address = event.mail_to === null ? undefined : deps.openAddress(event.mail_to)
+      if (address !== undefined) await deps.post(address, event)
     }
     await deps.log.insert(events)
   }

@@ -36,7 +36,7 @@ t.test('on a fresh clone npm start does everything, and what it prints works as 
   npm.stderr.setEncoding('utf8').on('data', (chunk: string) => { progress += chunk })
   const ended = new Promise<number | null>(resolve => { npm.on('close', resolve) })
   t.teardown(async () => {
-    if (npm.exitCode === null) process.kill(-npm.pid!, 'SIGKILL')
+    if (npm.exitCode === null && npm.signalCode === null) process.kill(-npm.pid!, 'SIGKILL')
     await ended
   })
   await eventually('it is ready', async () => {
