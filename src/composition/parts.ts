@@ -1,0 +1,36 @@
+/** What the compositions of a process share. */
+import type { randomUUID } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import type { RegionalDefault } from '../catalog/load-region-policy.ts'
+import type { Config } from '../config.ts'
+import type { SealedBox } from '../crypto/sealed-box.ts'
+import type { Secrets } from '../crypto/secrets.ts'
+import type { Catalog } from '../domain/catalog.ts'
+import type { ConsentStore, DeviceRegister, PolicyStore } from '../flows/ports.ts'
+import type { PostOffice } from '../mail/post-office.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+
+export interface Parts {
+  config: Config
+  logger: Logger
+  /** Run in reverse when the process ends. */
+  closers: Array<() => Promise<unknown>>
+  catalog: Catalog
+  regionalDefault: RegionalDefault
+  privacyContact: string
+  redis: Redis
+  redisForWorker: () => Redis
+  secrets: Secrets
+  box: SealedBox
+  /** A keyed hash under VERIFICATION_PEPPER. */
+  pepper: (text: string) => string
+  consents: ConsentStore & PolicyStore
+  devices: DeviceRegister
+  postOffice: PostOffice
+  metrics: Metrics
+  /** Counts and logs what should not happen. */
+  tell: (what: string, error?: unknown) => void
+  now: () => number
+  newId: typeof randomUUID
+}

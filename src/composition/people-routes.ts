@@ -1,0 +1,100 @@
+/** Puts together what people use: settings, verification, 2-step verification. */
+import type { FastifyPluginAsync } from 'fastify'
+import { makeLedgerTable } from '../clickhouse/ledger-table.ts'
+import { makeSecurityLog } from '../clickhouse/security-log.ts'
+import { hmacHex, randomDigits, sameHash, sha256Hex } from '../crypto/keyed-hash.ts'
+import { makeBackupCodes } from '../crypto/backup-codes.ts'
+import { makeSecretBox } from '../crypto/secret-box.ts'
+import { makeVerificationTokens } from '../crypto/verification-tokens.ts'
+import type { SecurityEvent } from '../domain/security-event.ts'
+import { makeChangeSettings } from '../flows/change-settings.ts'
+import { makeCheckProof } from '../flows/check-proof.ts'
+import { makeManageTwoStep } from '../flows/manage-two-step.ts'
+import { makeSetOrgPolicy } from '../flows/set-org-policy.ts'
+import { makeVerifyPerson } from '../flows/verify-person.ts'
+import { makeCursors } from '../http/cursors.ts'
+import { organizationRoutes } from '../http/routes/organizations.ts'
+import { privacyRoutes } from '../http/routes/privacy.ts'
+import { adminRoutes } from '../http/routes/admin.ts'
+import { twoStepRoutes } from '../http/routes/two-step.ts'
+import { verificationRoutes } from '../http/routes/verification.ts'
+import { writeLetter } from '../mail/letters.ts'
+import { qrSvg } from '../otp/qr-code.ts'
+import { makeTotp } from '../otp/totp.ts'
+import { challengeIdFor, makeChallengeStore } from '../redis/challenge-store.ts'
+import { accountPartition } from '../redis/keys.ts'
+import { makeOutbox } from '../redis/outbox.ts'
+import { makeSecurityStore } from '../redis/security-store.ts'
+import type { ClickHouse } from '../clickhouse/client.ts'
+import type { Parts } from './parts.ts'
+
+/** What lets a person see and change their settings, and prove that they may. */
+export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): Promise<FastifyPluginAsync[]> {
+  const { config, catalog, regionalDefault, privacyContact, redis, secrets, box, pepper, consents, devices, postOffice, now, newId } = parts
+  const tokens = await makeVerificationTokens(secrets.verificationKeys, now)
+  const limited = config.RATE_LIMITS === 'on'
+  const codeMac = (challengeId: string, code: string): string => pepper(`code:${challengeId}:${code}`)
+  const totp = makeTotp(config.TOTP_ISSUER)
+  const backupCodes = makeBackupCodes(pepper)
+  const secretBox = makeSecretBox(box)
+  const accountSecurity = {
+    security: makeSecurityStore(redis),
+    sealAddress: (_accountId: string, address: { to: string, language: string | null }) => box.seal(JSON.stringify(address), 'address'),
+    now,
+    newId
+  }
+  const verifyPerson = makeVerifyPerson({
+    ...accountSecurity,
+    challenges: makeChallengeStore(redis, {
+      limited,
+      resendMs: limited ? config.EMAIL_RESEND_SECONDS * 1000 : 0,
+      sendsPerHourMax: limited ? config.EMAIL_CODES_PER_HOUR : 0,
+      sendsPerDayMax: limited ? config.EMAIL_CODES_PER_DAY : 0
+    }, newId),
+    checkProof: makeCheckProof({ codeMac, sameMac: sameHash, totp, secretBox, backupCodes, now }),
+    mailCode: async ({ to, code, language, expiresAt }) => {
+      const minutes = Math.round((expiresAt - now()) / 60_000)
+      await postOffice.post(writeLetter(to, language, { kind: 'verification_code', code, minutes }), expiresAt)
+    },
+    mintToken: tokens.mint,
+    readToken: tokens.read,
+    newEmailCode: () => randomDigits(config.EMAIL_CODE_DIGITS),
+    newChallengeId: accountId => challengeIdFor(accountId, newId()),
+    codeMac,
+    digest: sha256Hex,
+    emailCodeDigits: config.EMAIL_CODE_DIGITS
+  })
+  const securityOutbox = makeOutbox<SecurityEvent>(redis, 'security-log')
+  const securityLog = makeSecurityLog(clickhouse.client)
+  const manageTwoStep = makeManageTwoStep({
+    ...accountSecurity,
+    totp,
+    secretBox,
+    backupCodes,
+    events: {
+      list: async (accountId, limit, before) => {
+        await securityOutbox.drained(accountPartition(accountId), 5000)
+        return await securityLog.list(accountId, limit, before)
+      }
+    },
+    recoveryDelayMs: config.RECOVERY_DELAY ?? (config.production ? 86_400_000 : 0)
+  })
+  const changeSettings = makeChangeSettings({
+    catalog,
+    consents,
+    devices,
+    ledger: makeLedgerTable(clickhouse.client, 5000),
+    sealLedger: text => hmacHex(secrets.ledgerKey, text),
+    regionalDefault,
+    now,
+    newId
+  })
+  const cursors = makeCursors(pepper, sameHash)
+  return [
+    privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors }),
+    organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents, now }), privacyContact }),
+    twoStepRoutes({ manageTwoStep, verifyPerson, qrSvg, privacyContact, cursors }),
+    adminRoutes({ manageTwoStep }),
+    verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })
+  ]
+}
