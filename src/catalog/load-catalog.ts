@@ -1,9 +1,11 @@
 /** Reads and checks the catalogue of `schemas/`: all of it, at start, or nothing. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { z } from 'zod'
 import { accountWideSinceDefault, type Catalog, type EventDefinition, type GatedField, type Product, type Purpose } from '../domain/catalog.ts'
+import { loadNotices } from './load-notices.ts'
+import { check, pointerOf, readChecked, readJson, refuseRepeats } from './read-file.ts'
 
 const purposeId = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/)
 const text = z.string().min(1)
@@ -12,7 +14,7 @@ const scope = z.enum(['account', 'device'])
 
 const purposesFile = z.strictObject({
   purposes: z.array(z.strictObject({
-    id: purposeId, title: text, description: text, required: z.boolean(), legal_basis: text, on_withdrawal: z.literal('keep').optional()
+    id: purposeId, title: text, description: text, required: z.boolean(), legal_basis: text, on_withdrawal: z.enum(['keep', 'erase']).optional()
   }).refine(({ required, on_withdrawal: kept }) => required || kept !== undefined, { path: ['on_withdrawal'], error: 'must be given for an optional purpose' })).min(1)
 })
 
@@ -40,7 +42,7 @@ const eventFile = z.looseObject({
 /** @throws an error whose message names the file and what is wrong with it */
 export async function loadCatalog (directory: string): Promise<Catalog> {
   const purposes = (await readChecked(directory, 'purposes.json', purposesFile)).purposes.map((purpose): Purpose => ({
-    id: purpose.id, title: purpose.title, description: purpose.description, required: purpose.required, legalBasis: purpose.legal_basis
+    id: purpose.id, title: purpose.title, description: purpose.description, required: purpose.required, legalBasis: purpose.legal_basis, onWithdrawal: purpose.on_withdrawal ?? 'keep'
   }))
   const products = (await readChecked(directory, 'products.json', productsFile)).products.map((product): Product => ({
     name: product.name,
@@ -64,6 +66,7 @@ export async function loadCatalog (directory: string): Promise<Catalog> {
   }
   if (events.size === 0) throw new Error('events/: there is no event definition')
   return {
+    notices: await loadNotices(directory, purposes.map(purpose => purpose.id)),
     purposes,
     optionalPurposes: purposes.filter(purpose => !purpose.required).map(purpose => purpose.id),
     products: new Map(products.map(product => [product.name, product])),
@@ -148,40 +151,9 @@ function findGatedFields (file: string, schema: ObjectSchema, eventPurpose: Purp
   return fields
 }
 
-function pointerOf (path: readonly string[]): string {
-  return path.map(name => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
-}
-
 /** Where and how properties miss their schema. Names what the schema names, never a value or a name the client chose. */
 function describeFault (errors: ErrorObject[] | null | undefined): string {
   const [error] = errors ?? []
   if (error === undefined) return 'does not match its schema'
   return `${error.instancePath || 'properties'} ${error.message ?? 'does not match its schema'}`
-}
-
-function refuseRepeats (file: string, names: readonly string[]): void {
-  const repeated = names.find((name, index) => names.indexOf(name) !== index)
-  if (repeated !== undefined) throw new Error(`${file}: ${repeated} is there twice`)
-}
-
-async function readJson (directory: string, path: string): Promise<unknown> {
-  const content = await readFile(join(directory, path), 'utf8').catch((cause: unknown) => {
-    throw new Error(`${path}: cannot be read`, { cause })
-  })
-  try {
-    return JSON.parse(content)
-  } catch (cause) {
-    throw new Error(`${path}: is not JSON`, { cause })
-  }
-}
-
-async function readChecked<Schema extends z.ZodType> (directory: string, path: string, schema: Schema): Promise<z.infer<Schema>> {
-  return check(path, schema, await readJson(directory, path))
-}
-
-function check<Schema extends z.ZodType> (path: string, schema: Schema, content: unknown): z.infer<Schema> {
-  const result = schema.safeParse(content)
-  if (result.success) return result.data
-  const [issue] = result.error.issues
-  throw new Error(`${path}: ${pointerOf((issue?.path ?? []).map(String))} ${issue?.message ?? 'is not valid'}`)
 }

@@ -5,6 +5,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { EventTable } from '../flows/ports.ts'
 import { isClickHouseError } from './client.ts'
+import { insertRows, readRows } from './statements.ts'
 
 /** The columns in the order in which `serialiseRow` writes them. */
 const eventColumns = [
@@ -22,7 +23,8 @@ const dataFaults = new Set([
   6, 25, 26, 27, 32, 33, 34, 38, 41, 53, 69, 70, 72, 117, 131, 190, 321, 349, 376, 467, 676
 ].map(String))
 
-export function makeEventTable (client: ClickHouseClient): EventTable {
+/** `now`: epoch ms; of two counts of one request the later said stays. */
+export function makeEventTable (client: ClickHouseClient, now: () => number): EventTable {
   // The number alone: ClickHouse's words quote the row.
   const dataFaultOf = (error: unknown): string | undefined => isClickHouseError(error) && dataFaults.has(error.code) ? `clickhouse_${error.code}` : undefined
   return {
@@ -40,26 +42,32 @@ export function makeEventTable (client: ClickHouseClient): EventTable {
     },
 
     async insertCounts (batches) {
-      const values = batches.flatMap(({ requestId, receivedAt, product, release, stage, counts }) =>
-        counts.map(({ event, version, purpose, outcome, reason, count }) => ({
-          day: new Date(receivedAt).toISOString().slice(0, 10), product, release, event, version, purpose, outcome, reason, stage, request_id: requestId, count
-        })))
-      await insertRows('consent_decisions', values)
+      await insertRows(client, 'decision_counts', batches.map(({ requestId, receivedAt, product, release, stage, counts }) => ({
+        day: new Date(receivedAt).toISOString().slice(0, 10),
+        stage,
+        request_id: requestId,
+        said_at: now(),
+        product,
+        release,
+        events: counts.map(({ event }) => event),
+        versions: counts.map(({ version }) => version),
+        purposes: counts.map(({ purpose }) => purpose),
+        outcomes: counts.map(({ outcome }) => outcome),
+        reasons: counts.map(({ reason }) => reason),
+        counts: counts.map(({ count }) => count)
+      })))
+    },
+
+    async findStored (eventIds) {
+      if (eventIds.length === 0) return new Set()
+      const rows = await readRows<{ event_id: string }>(client, 'SELECT DISTINCT event_id FROM events WHERE event_id IN {ids: Array(UUID)}', { ids: eventIds })
+      return new Set(rows.map(row => row.event_id))
     },
 
     async insertFailed (rows) {
-      await insertRows('failed_events', rows.map(row => ({
+      await insertRows(client, 'failed_events', rows.map(row => ({
         request_id: row.requestId, event_id: row.eventId, name: row.name, account_ref: row.accountRef, device_ref: row.deviceRef, reason: row.reason, row: row.row
       })))
-    }
-  }
-
-  async function insertRows (table: string, values: ReadonlyArray<Record<string, unknown>>): Promise<void> {
-    if (values.length === 0) return
-    try {
-      await client.insert({ table, values, format: 'JSONEachRow' })
-    } catch (cause) {
-      throw new Unavailable('ClickHouse', { cause })
     }
   }
 }

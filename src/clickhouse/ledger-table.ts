@@ -4,9 +4,13 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { subjectKey, subjectOf, type LedgerEntry } from '../domain/ledger.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { LedgerReader } from '../flows/ports.ts'
+import { insertRows, readRows } from './statements.ts'
+
+/** An entry with what it changed, and its place among all entries of its partition (counted from 1, without holes). */
+export interface PlacedEntry { entry: LedgerEntry, previous: string, partition: number, sequence: number }
 
 export interface LedgerTable extends LedgerReader {
-  insert: (entries: readonly LedgerEntry[]) => Promise<void>
+  insert: (entries: readonly PlacedEntry[]) => Promise<void>
 }
 
 const shownColumns = `entry_id, account_id, device_id, scope, purpose, decision, toUnixTimestamp64Milli(effective_at) AS effective_at,
@@ -23,16 +27,13 @@ interface LedgerRow extends Omit<LedgerEntry, 'via' | 'effective_at' | 'recorded
 export function makeLedgerTable (client: ClickHouseClient, waitMs: number): LedgerTable {
   return {
     async insert (entries) {
-      const values = entries.map(entry => ({
+      const values = entries.map(({ entry, ...place }) => ({
         ...entry,
+        ...place,
         subject: subjectKey(subjectOf(entry)),
         via: entry.via === null ? null : JSON.stringify(entry.via)
       }))
-      try {
-        await client.insert({ table: 'consent_ledger', values, format: 'JSONEachRow' })
-      } catch (cause) {
-        throw new Unavailable('ClickHouse', { cause })
-      }
+      await insertRows(client, 'consent_ledger', values)
     },
 
     async history (subject, head, limit, beforeRevision) {
@@ -41,7 +42,7 @@ export function makeLedgerTable (client: ClickHouseClient, waitMs: number): Ledg
         if (Date.now() > deadline) throw new Unavailable('the ledger')
         await sleep(50)
       }
-      const rows = await read<LedgerRow>(
+      const rows = await readRows<LedgerRow>(client,
         `SELECT ${shownColumns} FROM consent_ledger_v WHERE subject = {subject: String} AND revision < {before: UInt64}
          ORDER BY consent_ledger_v.revision DESC LIMIT {limit: UInt32}`,
         { subject: subjectKey(subject), before: beforeRevision ?? Number.MAX_SAFE_INTEGER, limit }
@@ -57,15 +58,7 @@ export function makeLedgerTable (client: ClickHouseClient, waitMs: number): Ledg
   }
 
   async function headOf (subject: string): Promise<number> {
-    const [row] = await read<{ head: number | string }>('SELECT max(revision) AS head FROM consent_ledger WHERE subject = {subject: String}', { subject })
+    const [row] = await readRows<{ head: number | string }>(client, 'SELECT max(revision) AS head FROM consent_ledger WHERE subject = {subject: String}', { subject })
     return Number(row?.head ?? 0)
-  }
-
-  async function read<Row> (query: string, parameters: Record<string, unknown>): Promise<Row[]> {
-    try {
-      return await (await client.query({ query, query_params: parameters, format: 'JSONEachRow' })).json<Row>()
-    } catch (cause) {
-      throw new Unavailable('ClickHouse', { cause })
-    }
   }
 }

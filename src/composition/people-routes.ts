@@ -10,10 +10,8 @@ import type { SecurityEvent } from '../domain/security-event.ts'
 import { makeChangeSettings } from '../flows/change-settings.ts'
 import { makeCheckProof } from '../flows/check-proof.ts'
 import { makeManageTwoStep } from '../flows/manage-two-step.ts'
-import { makeSetOrgPolicy } from '../flows/set-org-policy.ts'
 import { makeVerifyPerson } from '../flows/verify-person.ts'
 import { makeCursors } from '../http/cursors.ts'
-import { organizationRoutes } from '../http/routes/organizations.ts'
 import { privacyRoutes } from '../http/routes/privacy.ts'
 import { adminRoutes } from '../http/routes/admin.ts'
 import { twoStepRoutes } from '../http/routes/two-step.ts'
@@ -92,7 +90,6 @@ export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): P
   const cursors = makeCursors(pepper, sameHash)
   return [
     privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors }),
-    organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents, now }), privacyContact }),
     twoStepRoutes({ manageTwoStep, verifyPerson, qrSvg, privacyContact, cursors }),
     adminRoutes({ manageTwoStep }),
     verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })

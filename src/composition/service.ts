@@ -33,6 +33,7 @@ import { frameCodec } from '../redis/frame-codec.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
 import type { Parts } from './parts.ts'
 import { makePeopleRoutes } from './people-routes.ts'
+import { makeTeamRoutes } from './team-routes.ts'
 import { startWriter } from './writer.ts'
 
 export interface Service {
@@ -133,12 +134,12 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
         eventsPerBatchMax: config.BATCH_EVENTS_MAX,
         eventBytesMax: config.EVENT_BYTES_MAX
       }),
-      consentRoutes({ askConsent: makeAskConsent({ catalog, consents }) }),
+      consentRoutes({ askConsent: makeAskConsent({ catalog, consents, now }) }),
       catalogRoutes({ catalog })
     )
   }
 
-  if (serves && clickhouse !== undefined) routes.push(...await makePeopleRoutes(parts, clickhouse))
+  if (serves && clickhouse !== undefined) routes.push(...await makePeopleRoutes(parts, clickhouse), makeTeamRoutes(parts, clickhouse))
 
   if (config.devTools && secrets.developmentKey !== undefined) {
     const development = await makeDevelopmentIssuer(secrets.developmentKey, now, newId)

@@ -1,4 +1,5 @@
 /** Why data is collected, by what, and which scope's consent governs it. Read once from `schemas/`. */
+import type { Notice } from './notice.ts'
 
 export type Scope = 'account' | 'device'
 
@@ -9,6 +10,8 @@ export interface Purpose {
   description: string
   required: boolean
   legalBasis: string
+  /** What becomes of data that was collected under a consent that ends. */
+  onWithdrawal: 'keep' | 'erase'
 }
 
 /** A desktop product. `firstRelease` and `lastRelease` are release years, both included. */
@@ -47,6 +50,8 @@ export interface Catalog {
   products: ReadonlyMap<string, Product>
   /** Definitions by name, then by version. */
   events: ReadonlyMap<string, ReadonlyMap<number, EventDefinition>>
+  /** The published notices, in the order in which they took effect. */
+  notices: readonly Notice[]
 }
 
 /** The first release year whose consent is account-wide, unless the product says otherwise. */

@@ -12,6 +12,8 @@ export interface Choice {
   deniedUntil: number
   /** The ledger entry that made it. */
   entry: string
+  /** The version of the notice that was shown; absent where none was named. */
+  notice?: string
 }
 
 export type Choices = Readonly<Record<string, Choice>>
@@ -23,9 +25,11 @@ export interface ConsentRecord {
   head: string
   account: Choices
   devices: Readonly<Record<string, Choices>>
+  /** The subject's last erasure, epoch ms; 0 for none. What was captured until then stays out for good. */
+  erasedAt: number
 }
 
-export const emptyRecord: ConsentRecord = { revision: 0, head: '', account: {}, devices: {} }
+export const emptyRecord: ConsentRecord = { revision: 0, head: '', account: {}, devices: {}, erasedAt: 0 }
 
 /** What an organisation decided for all its people, by purpose; `offUntil`: when it was last off (epoch ms), 0 for never. */
 export type OrgPolicy = Readonly<Record<string, { state: 'off' | 'none', offUntil: number }>>
@@ -53,28 +57,35 @@ export interface Standing {
 }
 
 export type DropReason =
-  'no_subject' | 'unknown_product' | 'org_denied' | 'account_denied' | 'device_denied' |
+  'erased' | 'no_subject' | 'unknown_product' | 'org_denied' | 'account_denied' | 'device_denied' |
   'no_device' | 'captured_before_consent' | 'not_granted'
 export type AcceptReason = 'required' | 'account_granted' | 'device_granted' | 'default_granted'
 
-/** What one subject permits for one purpose and release. `since` (epoch ms): what was captured before it is not covered. */
-export type Permission =
+/**
+ * What one subject permits for one purpose and release. `since` (epoch ms): what was captured before it is not covered.
+ * `erasedAt` (epoch ms): what was captured until then was erased, whatever its purpose.
+ */
+export type Permission = { erasedAt: number } & (
   { allowed: true, reason: AcceptReason, since: number, entry: string | null } |
   { allowed: false, reason: DropReason }
+)
 
 export type Decision =
   { outcome: 'accepted', reason: AcceptReason, entry: string | null } |
   { outcome: 'dropped', reason: DropReason }
 
-const required: Permission = { allowed: true, reason: 'required', since: 0, entry: null }
-
 /**
  * What a subject permits now for a purpose. `releaseScope` is the scope that governs the release,
- * undefined when the catalogue does not know it. The safe answers come first.
+ * undefined when the catalogue does not know it. `lapsed`: whether a grant is void because the notice it was given
+ * under has been replaced. The safe answers come first.
  */
-export function permissionFor (purpose: Purpose, standing: Standing, releaseScope: Scope | undefined): Permission {
-  if (purpose.required) return required
+export function permissionFor (
+  purpose: Purpose, standing: Standing, releaseScope: Scope | undefined, lapsed: (choice: Choice) => boolean = () => false
+): Permission {
   const { account, deviceId, deviceAlone } = standing
+  const erasedAt = Math.max(account?.erasedAt ?? 0, deviceAlone?.erasedAt ?? 0)
+  const refuse = (reason: DropReason): Permission => ({ allowed: false, reason, erasedAt })
+  if (purpose.required) return { allowed: true, reason: 'required', since: 0, entry: null, erasedAt }
   if (account === undefined && deviceId === undefined) return refuse('no_subject')
   if (releaseScope === undefined) return refuse('unknown_product')
   const orgRule = standing.orgPolicy[purpose.id]
@@ -97,22 +108,19 @@ export function permissionFor (purpose: Purpose, standing: Standing, releaseScop
   const denials = [accountChoice, ownDeviceChoice, aloneChoice].map(choice => choice?.deniedUntil ?? 0)
   const denialsEnded = Math.max(orgRule?.offUntil ?? 0, ...denials)
   const openByDefault = standing.regionalDefault === 'granted'
-  if (governing?.state === 'granted') {
+  if (governing?.state === 'granted' && !lapsed(governing)) {
     // Where the default is granted nothing was closed before the grant, so only a denial limits it.
     const since = openByDefault ? denialsEnded : Math.max(governing.since, denialsEnded)
-    return { allowed: true, reason: governs === 'account' ? 'account_granted' : 'device_granted', since, entry: governing.entry }
+    return { allowed: true, reason: governs === 'account' ? 'account_granted' : 'device_granted', since, entry: governing.entry, erasedAt }
   }
-  if (openByDefault) return { allowed: true, reason: 'default_granted', since: denialsEnded, entry: null }
+  if (openByDefault) return { allowed: true, reason: 'default_granted', since: denialsEnded, entry: null, erasedAt }
   return refuse('not_granted')
 }
 
 /** Whether an event captured at `capturedAt` (epoch ms) is covered by a permission, without a gap since then. */
 export function decide (permission: Permission, capturedAt: number): Decision {
+  if (permission.erasedAt > 0 && capturedAt <= permission.erasedAt) return { outcome: 'dropped', reason: 'erased' }
   if (!permission.allowed) return { outcome: 'dropped', reason: permission.reason }
   if (capturedAt < permission.since) return { outcome: 'dropped', reason: 'captured_before_consent' }
   return { outcome: 'accepted', reason: permission.reason, entry: permission.entry }
-}
-
-function refuse (reason: DropReason): Permission {
-  return { allowed: false, reason }
 }

@@ -74,7 +74,7 @@ export interface DecisionCount {
   event: string
   version: number
   purpose: string
-  outcome: 'accepted' | 'dropped' | 'rejected'
+  outcome: 'accepted' | 'dropped' | 'rejected' | 'stored' | 'failed'
   reason: string
   count: number
 }

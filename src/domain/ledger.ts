@@ -113,12 +113,24 @@ export function applyChanges (
 function projectEntry (record: ConsentRecord, entry: LedgerEntry): ConsentRecord {
   const before = choiceAt(record, { scope: entry.scope, deviceId: entry.device_id, purpose: entry.purpose })
   const deniedUntil = entry.decision !== 'denied' && before?.state === 'denied' ? entry.effective_at : before?.deniedUntil ?? 0
-  const choice: Choice = { state: entry.decision, since: entry.effective_at, deniedUntil, entry: entry.entry_id }
+  const choice: Choice = {
+    state: entry.decision, since: entry.effective_at, deniedUntil, entry: entry.entry_id, ...(entry.notice_version === null ? {} : { notice: entry.notice_version })
+  }
   const head = { revision: entry.revision, head: entry.hash }
   if (entry.scope === 'account') return { ...record, ...head, account: { ...record.account, [entry.purpose]: choice } }
   const deviceId = entry.device_id ?? ''
   const device = { ...record.devices[deviceId], [entry.purpose]: choice }
   return { ...record, ...head, devices: { ...record.devices, [deviceId]: device } }
+}
+
+/** What each entry changed, in their order: the state of its choice just before it. `before` is the record that they follow. */
+export function previousStates (before: ConsentRecord, entries: readonly LedgerEntry[]): Array<ChoiceState | 'absent'> {
+  let record = before
+  return entries.map(entry => {
+    const previous = choiceAt(record, { scope: entry.scope, deviceId: entry.device_id, purpose: entry.purpose })?.state ?? 'absent'
+    record = projectEntry(record, entry)
+    return previous
+  })
 }
 
 /** The current state that a subject's chain tells; `entries` in the order of their revisions. */

@@ -3,6 +3,7 @@ import { governingScope, type Catalog } from '../domain/catalog.ts'
 import { permissionFor, type Permission, type Standing } from '../domain/consent.ts'
 import { capturedAt, type EventBatch, type EventOutcome } from '../domain/event.ts'
 import { judgeEvent, type PermissionOf } from '../domain/judgement.ts'
+import { lapsedSince } from '../domain/notice.ts'
 import { makeTally } from '../domain/tally.ts'
 import { makeFrameSorter } from './frames.ts'
 import { readStanding, type BatchOwner, type ConsentReader, type DeviceRegister, type EventQueue, type FrameCodec } from './ports.ts'
@@ -39,7 +40,7 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
   return async (owner, batch) => {
     const receivedAt = deps.now()
     const standing = await readStanding(deps.consents, owner)
-    const permissionOf = makePermissions(deps.catalog, standing, batch.product)
+    const permissionOf = makePermissions(deps.catalog, standing, batch.product, receivedAt)
     const tally = makeTally(deps.catalog)
     const acceptedIds = new Set<string>()
     const sorter = makeFrameSorter({
@@ -98,11 +99,12 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
   }
 }
 
-/** What a standing permits for a product release, looked up once per purpose. */
-export function makePermissions (catalog: Catalog, standing: Standing, product: { name: string, release: number }): PermissionOf {
+/** What a standing permits at `now` (epoch ms) for a product release, looked up once per purpose. */
+export function makePermissions (catalog: Catalog, standing: Standing, product: { name: string, release: number }, now: number): PermissionOf {
   const scope = governingScope(catalog, product.name, product.release)
-  const permissions = new Map<string, Permission>(catalog.purposes.map(purpose => [purpose.id, permissionFor(purpose, standing, scope)]))
-  return purposeId => permissions.get(purposeId) ?? { allowed: false, reason: 'not_granted' }
+  const permissions = new Map<string, Permission>(catalog.purposes.map(purpose =>
+    [purpose.id, permissionFor(purpose, standing, scope, choice => lapsedSince(catalog.notices, purpose.id, choice, now) !== undefined)]))
+  return purposeId => permissions.get(purposeId) ?? { allowed: false, reason: 'not_granted', erasedAt: 0 }
 }
 
 function countOutcomes (outcomes: readonly EventOutcome[]): { accepted: number, dropped: number, rejected: number } {

@@ -11,10 +11,10 @@ export interface ConsentAnswer {
 
 export type AskConsent = (owner: BatchOwner, product: { name: string, release: number }) => Promise<ConsentAnswer>
 
-export function makeAskConsent ({ catalog, consents }: { catalog: Catalog, consents: ConsentReader }): AskConsent {
+export function makeAskConsent ({ catalog, consents, now }: { catalog: Catalog, consents: ConsentReader, now: () => number }): AskConsent {
   return async (owner, product) => {
     const standing = await readStanding(consents, owner)
-    const permissionOf = makePermissions(catalog, standing, product)
+    const permissionOf = makePermissions(catalog, standing, product, now())
     return {
       revision: (standing.account ?? standing.deviceAlone)?.revision ?? 0,
       decisions: Object.fromEntries(catalog.purposes.map(({ id }) => {

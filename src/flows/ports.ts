@@ -75,7 +75,7 @@ export interface FrameCodec {
   unpack: (body: string) => string
 }
 
-/** How many rows of one batch were refused just before the insert. */
+/** What became of the events of one request at one stage. Said again, it replaces what was said before. */
 export interface CountedBatch {
   requestId: string
   receivedAt: number
@@ -87,6 +87,8 @@ export interface CountedBatch {
 
 export interface FailedRow {
   requestId: string
+  /** Of the frame that it came in. */
+  purpose: string
   eventId: string
   name: string
   accountRef: string
@@ -100,9 +102,24 @@ export interface EventTable {
   /** Inserts lines made by `serialiseRow`, each ended by a line feed. The same rows again are the same rows. */
   insert: (lines: string) => Promise<void>
   insertCounts: (batches: readonly CountedBatch[]) => Promise<void>
+  /** Which of these events are stored already. */
+  findStored: (eventIds: readonly string[]) => Promise<Set<string>>
   insertFailed: (rows: readonly FailedRow[]) => Promise<void>
   /** What is wrong with the data, from a closed set of names, when that is what an error says: trying again cannot help. */
   dataFaultOf: (error: unknown) => string | undefined
+}
+
+/** One call of the privacy team. `subject` is null where no token said who called. `at`: epoch ms. */
+export interface Access {
+  accessId: string
+  at: number
+  subject: string | null
+  method: string
+  path: string
+  query: string
+  /** Why, as the caller said. */
+  purposeOfUse: string
+  status: number
 }
 
 export interface SpentToken { jti: string, expiresInSeconds: number, securityVersion: number }

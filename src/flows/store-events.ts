@@ -2,7 +2,8 @@
 import { findEvent, type Catalog } from '../domain/catalog.ts'
 import { decide, type DropReason } from '../domain/consent.ts'
 import { stripFields, type PermissionOf } from '../domain/judgement.ts'
-import { makeTally, type Tally } from '../domain/tally.ts'
+import type { DecisionCount } from '../domain/event.ts'
+import { makeTally } from '../domain/tally.ts'
 import { makePermissions } from './accept-events.ts'
 import { parseRow, serialiseRow } from './frames.ts'
 import type { ConsentReader, CountedBatch, EventTable, FailedRow, Frame, FrameCodec, QueuedBatch } from './ports.ts'
@@ -12,6 +13,7 @@ export interface StoreEventsDeps {
   consents: ConsentReader
   table: EventTable
   frameCodec: FrameCodec
+  now: () => number
 }
 
 export interface StoredBatches {
@@ -24,62 +26,59 @@ export interface StoredBatches {
 
 /**
  * Stores what consent permits at this moment. Throws when the table cannot be reached; the same batches may then be
- * given again, since the same rows again are the same rows.
+ * given again, since the same rows again are the same rows. `again`: whether they may have been given before.
  */
-export type StoreEvents = (batches: readonly QueuedBatch[]) => Promise<StoredBatches>
+export type StoreEvents = (batches: readonly QueuedBatch[], again: boolean) => Promise<StoredBatches>
+
+/** What becomes of one batch: the lines to insert, and the rows that consent no longer covers. */
+interface Fate { batch: QueuedBatch, kept: Lines[], dropped: DroppedRow[] }
+interface DroppedRow { eventId: string, name: string, version: number, purpose: string, reason: DropReason }
 
 export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
-  return async batches => {
+  return async (batches, again) => {
     const standings = await deps.consents.readStandings(batches.map(batch => batch.owner))
-    const dropped = new Map<DropReason, number>()
-    const counted: CountedBatch[] = []
-    const kept: Lines[] = []
-
-    batches.forEach((batch, index) => {
+    const fates = batches.map((batch, index): Fate => {
       const standing = standings[index]
       if (standing === undefined) throw new Error('a standing is missing')
-      const permissionOf = makePermissions(deps.catalog, standing, { name: batch.product, release: batch.release })
-      const tally = makeTally(deps.catalog)
-      const drop = (row: { name: string, version: number }, reason: DropReason): void => {
-        tally.count(row, { outcome: 'dropped', reason })
-        dropped.set(reason, (dropped.get(reason) ?? 0) + 1)
-      }
+      const permissionOf = makePermissions(deps.catalog, standing, { name: batch.product, release: batch.release }, deps.now())
+      const fate: Fate = { batch, kept: [], dropped: [] }
       const lines = batch.body === '' ? '' : deps.frameCodec.unpack(batch.body)
       let from = 0
       for (const frame of batch.frames) {
-        const permitted = stillPermitted(deps, frame, lines.slice(from, from += frame.length), permissionOf, drop)
-        if (permitted.rows > 0) kept.push({ requestId: batch.requestId, ...permitted })
+        const permitted = stillPermitted(deps, frame, lines.slice(from, from += frame.length), permissionOf, row => { fate.dropped.push(row) })
+        if (permitted.rows > 0) fate.kept.push({ requestId: batch.requestId, purpose: frame.purpose, ...permitted })
       }
-      counted.push(...countsOf(deps.catalog, batch, tally))
+      return fate
     })
 
-    const [failed] = await Promise.all([insertOrHalve(deps.table, kept), deps.table.insertCounts(counted)])
+    const failed = await insertOrHalve(deps.table, fates.flatMap(({ kept }) => kept))
     if (failed.length > 0) await deps.table.insertFailed(failed)
-    const rows = kept.reduce((sum, lines) => sum + lines.rows, 0)
-    return { stored: rows - failed.length, dropped, failed: failed.length }
+    // What an earlier try has stored is stored, though consent has ended since: it was permitted then, and is counted so.
+    const stored = again ? await deps.table.findStored(fates.flatMap(({ dropped }) => dropped.map(row => row.eventId))) : new Set<string>()
+    await deps.table.insertCounts(fates.flatMap(fate => countsOf(deps.catalog, fate, failed, stored)))
+    const dropped = fates.flatMap(fate => fate.dropped).filter(row => !stored.has(row.eventId))
+    const rows = fates.flatMap(({ kept }) => kept).reduce((sum, lines) => sum + lines.rows, 0)
+    return { stored: rows - failed.length, dropped: countBy(dropped, row => row.reason), failed: failed.length }
   }
 }
 
 /** Rows of one batch, one line each, each ended by a line feed. */
-interface Lines { requestId: string, rows: number, text: string }
+interface Lines { requestId: string, purpose: string, rows: number, text: string }
 
 /** The lines of a frame that consent still covers. A frame that is covered whole is not parsed. */
 function stillPermitted (
-  deps: StoreEventsDeps, frame: Frame, text: string, permissionOf: PermissionOf, drop: (row: { name: string, version: number }, reason: DropReason) => void
+  deps: StoreEventsDeps, frame: Frame, text: string, permissionOf: PermissionOf, onDropped: (row: DroppedRow) => void
 ): Pick<Lines, 'rows' | 'text'> {
   const covers = (purpose: string): boolean => decide(permissionOf(purpose), frame.firstCapturedAt).outcome === 'accepted'
   if ([frame.purpose, ...frame.fieldPurposes].every(covers)) return { rows: frame.rows, text }
   const lines = splitLines(text).flatMap(line => {
     const row = parseRow(line)
-    const decision = decide(permissionOf(row.purpose), row.capturedAt)
-    if (decision.outcome === 'dropped') {
-      drop(row, decision.reason)
-      return []
-    }
-    const definition = findEvent(deps.catalog, row.name, row.version)
-    if (definition === undefined) {
-      // Which of its fields need the consent that has ended cannot be told any more.
-      drop(row, 'not_granted')
+    const { eventId, name, version, purpose } = row
+    const decision = decide(permissionOf(purpose), row.capturedAt)
+    const definition = findEvent(deps.catalog, name, version)
+    if (decision.outcome === 'dropped' || definition === undefined) {
+      // Of an event that the catalogue no longer knows it cannot be told which fields need the consent that has ended.
+      onDropped({ eventId, name, version, purpose, reason: decision.outcome === 'dropped' ? decision.reason : 'not_granted' })
       return []
     }
     const { properties } = stripFields(definition, JSON.parse(row.properties) as Record<string, unknown>, permissionOf, row.capturedAt)
@@ -92,16 +91,40 @@ function splitLines (text: string): string[] {
   return text.split('\n').slice(0, -1)
 }
 
-function countsOf (catalog: Catalog, batch: QueuedBatch, tally: Tally): CountedBatch[] {
-  const { requestId, receivedAt } = batch
+/** What is said of a request at both stages. At the second: its rows that were stored, dropped and set aside, which add up to what was accepted. */
+function countsOf (catalog: Catalog, { batch, kept, dropped }: Fate, failed: readonly FailedRow[], stored: ReadonlySet<string>): CountedBatch[] {
+  const { requestId, receivedAt, counts } = batch
   // A product that the catalogue does not know is the client's text, and counted under an empty name.
   const known = catalog.products.has(batch.product)
   const about = { requestId, receivedAt, product: known ? batch.product : '', release: known ? batch.release : 0 }
-  const atWrite = tally.counts()
-  return [
-    { ...about, stage: 'intake', counts: batch.counts },
-    ...(atWrite.length > 0 ? [{ ...about, stage: 'write' as const, counts: atWrite }] : [])
+  const tally = makeTally(catalog)
+  const storedRows = new Map<string, number>()
+  const add = (purpose: string, rows: number): void => { storedRows.set(purpose, (storedRows.get(purpose) ?? 0) + rows) }
+  for (const { purpose, rows } of kept) add(purpose, rows)
+  for (const row of dropped) {
+    if (stored.has(row.eventId)) add(row.purpose, 1)
+    else tally.count(row, { outcome: 'dropped', reason: row.reason })
+  }
+  const setAside = failed.filter(row => row.requestId === requestId)
+  for (const { purpose } of setAside) add(purpose, -1)
+  const repeated = counts.filter(({ outcome, reason }) => outcome === 'accepted' && reason === 'duplicate').reduce((sum, { count }) => sum + count, 0)
+  const whole = { event: '', version: 0 }
+  const atWrite: DecisionCount[] = [
+    ...[...storedRows].map(([purpose, count]): DecisionCount => ({ ...whole, purpose, outcome: 'stored', reason: '', count })),
+    { ...whole, purpose: '', outcome: 'stored', reason: 'duplicate', count: repeated },
+    ...tally.counts(),
+    ...[...countBy(setAside, row => `${row.purpose} ${row.reason}`)].map(([key, count]): DecisionCount => {
+      const [purpose = '', reason = ''] = key.split(' ')
+      return { ...whole, purpose, outcome: 'failed', reason, count }
+    })
   ]
+  return [{ ...about, stage: 'intake', counts }, { ...about, stage: 'write', counts: atWrite.filter(({ count }) => count > 0) }]
+}
+
+function countBy<Item, Key> (items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, number> {
+  const counts = new Map<Key, number>()
+  for (const item of items) counts.set(keyOf(item), (counts.get(keyOf(item)) ?? 0) + 1)
+  return counts
 }
 
 /** Inserts all rows at once; when the table finds fault with the data, halves it until the faulty rows stand alone. */
@@ -113,7 +136,7 @@ async function insertOrHalve (table: EventTable, rows: readonly Lines[]): Promis
   } catch (error) {
     const fault = table.dataFaultOf(error)
     if (fault === undefined) throw error
-    const single = rows.flatMap(({ requestId, text }) => splitLines(text).map(line => ({ requestId, rows: 1, text: `${line}\n` })))
+    const single = rows.flatMap(({ text, ...lines }) => splitLines(text).map(line => ({ ...lines, rows: 1, text: `${line}\n` })))
     const [only] = single
     if (single.length === 1 && only !== undefined) return [failedRow(only, fault)]
     const middle = Math.ceil(single.length / 2)
@@ -124,8 +147,8 @@ async function insertOrHalve (table: EventTable, rows: readonly Lines[]): Promis
   }
 }
 
-function failedRow ({ requestId, text }: Lines, reason: string): FailedRow {
-  return { requestId, ...nameRow(text), reason, row: text }
+function failedRow ({ requestId, purpose, text }: Lines, reason: string): FailedRow {
+  return { requestId, purpose, ...nameRow(text), reason, row: text }
 }
 
 /** Whose row it is, as far as a faulty row can tell. */

@@ -100,9 +100,9 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
     const { scope } = request.routeOptions.config
     if (scope === undefined) return
     const caller = await authenticate(request)
+    request.caller = caller
     const accepted = [scope].flat()
     if (!accepted.some(one => caller.scopes.has(one))) throw insufficientScope(accepted)
-    request.caller = caller
   })
 }
 

@@ -7,7 +7,7 @@ export type RedisAddress = { url: string } | { socketPath: string }
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    writeConsent: (record: string, outbox: string, spent: string, security: string, ...args: Array<string | number>) => Result<string, Context>
+    writeConsent: (record: string, outbox: string, spent: string, security: string, count: string, ...args: Array<string | number>) => Result<string, Context>
     replacePolicy: (policy: string, ...args: string[]) => Result<number, Context>
     openChallenge: (challenge: string, open: string, opened: string, security: string, ...args: Array<string | number>) => Result<number, Context>
     recordSend: (challenge: string, sends: string, ...args: Array<string | number>) => Result<[string, number], Context>
@@ -19,7 +19,7 @@ declare module 'ioredis' {
 }
 
 const scripts: ReadonlyArray<{ command: string, file: string, keys: number }> = [
-  { command: 'writeConsent', file: 'write-consent.lua', keys: 4 },
+  { command: 'writeConsent', file: 'write-consent.lua', keys: 5 },
   { command: 'replacePolicy', file: 'replace-policy.lua', keys: 1 },
   { command: 'openChallenge', file: 'open-challenge.lua', keys: 4 },
   { command: 'recordSend', file: 'record-send.lua', keys: 2 },

@@ -1,15 +1,16 @@
 /** The current state of every choice, and the outbox of the ledger that explains it. */
 import type { Redis } from 'ioredis'
 import { emptyRecord, type ChoiceState, type Choices, type ConsentRecord, type OrgPolicy, type Standing } from '../domain/consent.ts'
-import { subjectKey, type Subject } from '../domain/ledger.ts'
+import { previousStates, subjectKey, type Subject } from '../domain/ledger.ts'
 import type { BatchOwner, ConsentStore, PolicyStore } from '../flows/ports.ts'
 import { keyIn, partitionOf } from './keys.ts'
 import { orUnavailable } from './unavailable.ts'
 
-/** A choice as stored: first letter of its state, since, denied until, entry. */
-type StoredChoice = [string, number, number, string]
+/** A choice as stored: first letter of its state, since, denied until, entry, notice where one was named. */
+type StoredChoice = [string, number, number, string, string?]
 type StoredChoices = Record<string, StoredChoice>
-interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<string, StoredChoices> }
+/** `era`: when the subject was last erased. */
+interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<string, StoredChoices>, era?: number }
 
 export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore {
   const readRecord = async (subject: Subject): Promise<ConsentRecord> => decodeRecord(await redis.get(recordKey(subject)))
@@ -43,13 +44,15 @@ export function makeConsentStore (redis: Redis, regionalDefault: (region: string
 
     async write (subject, before, after, entries, token) {
       const partition = partitionOf(subjectKey(subject))
+      const previous = previousStates(before, entries)
       const outcome = await redis.writeConsent(
         recordKey(subject),
         keyIn(partition, 'ledger'),
         keyIn(partition, 'spent', token?.jti ?? ''),
         keyIn(partition, 'security', subject.id),
-        before.head, encodeRecord(after), token?.jti ?? '', token?.expiresInSeconds ?? 0, token?.securityVersion ?? 0,
-        ...entries.map(entry => JSON.stringify(entry))
+        keyIn(partition, 'ledger-count'),
+        before.head, before.erasedAt, encodeRecord(after), token?.jti ?? '', token?.expiresInSeconds ?? 0, token?.securityVersion ?? 0,
+        ...entries.flatMap((entry, index) => [JSON.stringify(entry), previous[index] ?? 'absent'])
       )
       return outcome as 'written' | 'conflict' | 'spent' | 'superseded'
     },
@@ -80,14 +83,15 @@ function encodeRecord (record: ConsentRecord): string {
     rev: record.revision,
     head: record.head,
     a: encodeChoices(record.account),
-    d: Object.fromEntries(Object.entries(record.devices).map(([id, choices]) => [id, encodeChoices(choices)]))
+    d: Object.fromEntries(Object.entries(record.devices).map(([id, choices]) => [id, encodeChoices(choices)])),
+    ...(record.erasedAt === 0 ? {} : { era: record.erasedAt })
   }
   return JSON.stringify(stored)
 }
 
 function encodeChoices (choices: Choices): StoredChoices {
-  return Object.fromEntries(Object.entries(choices).map(([purpose, { state, since, deniedUntil, entry }]) =>
-    [purpose, [letters[state], since, deniedUntil, entry]]))
+  return Object.fromEntries(Object.entries(choices).map(([purpose, { state, since, deniedUntil, entry, notice }]) =>
+    [purpose, notice === undefined ? [letters[state], since, deniedUntil, entry] : [letters[state], since, deniedUntil, entry, notice]]))
 }
 
 function decodeRecord (text: string | null): ConsentRecord {
@@ -97,12 +101,13 @@ function decodeRecord (text: string | null): ConsentRecord {
     revision: stored.rev,
     head: stored.head,
     account: decodeChoices(stored.a),
-    devices: Object.fromEntries(Object.entries(stored.d).map(([id, choices]) => [id, decodeChoices(choices)]))
+    devices: Object.fromEntries(Object.entries(stored.d).map(([id, choices]) => [id, decodeChoices(choices)])),
+    erasedAt: stored.era ?? 0
   }
 }
 
 function decodeChoices (stored: StoredChoices): Choices {
-  return Object.fromEntries(Object.entries(stored).map(([purpose, [letter, since, deniedUntil, entry]]) =>
+  return Object.fromEntries(Object.entries(stored).map(([purpose, [letter, since, deniedUntil, entry, notice]]) =>
     // A state that this version does not know is a no.
-    [purpose, { state: states[letter] ?? 'denied', since, deniedUntil, entry }]))
+    [purpose, { state: states[letter] ?? 'denied', since, deniedUntil, entry, ...(notice === undefined ? {} : { notice }) }]))
 }

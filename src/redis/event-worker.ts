@@ -7,8 +7,8 @@ import type { StoredBatches } from '../flows/store-events.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
 
 export interface EventWorkerOptions {
-  /** Stores batches, or throws `Unavailable` to be asked again. */
-  store: (batches: readonly QueuedBatch[]) => Promise<StoredBatches>
+  /** Stores batches, or throws `Unavailable` to be asked again. `again`: whether that may have been tried before. */
+  store: (batches: readonly QueuedBatch[], again: boolean) => Promise<StoredBatches>
   onStored: (stored: StoredBatches, batches: number, durationMs: number) => void
   onTrouble: (what: 'store-unavailable' | 'batch-failed' | 'batch-dead' | 'lock-lost', error: Error) => void
   flushRowsMax: number
@@ -23,7 +23,7 @@ export interface EventWorker {
   close: () => Promise<void>
 }
 
-interface Waiting { batch: QueuedBatch, done: () => void, failed: (error: Error) => void }
+interface Waiting { batch: QueuedBatch, again: boolean, done: () => void, failed: (error: Error) => void }
 
 const retryFromMs = 200
 const retryToMs = 5000
@@ -67,7 +67,7 @@ export function startEventWorker (redis: Redis, options: EventWorkerOptions): Ev
   const storeAll = async (taken: readonly Waiting[]): Promise<void> => {
     const started = performance.now()
     try {
-      const stored = await storeUntilReachable(taken.map(({ batch }) => batch))
+      const stored = await storeUntilReachable(taken.map(({ batch }) => batch), taken.some(({ again }) => again))
       options.onStored(stored, taken.length, performance.now() - started)
       for (const { done } of taken) done()
     } catch (error) {
@@ -78,12 +78,14 @@ export function startEventWorker (redis: Redis, options: EventWorkerOptions): Ev
     }
   }
 
-  const storeUntilReachable = async (batches: readonly QueuedBatch[]): Promise<StoredBatches> => {
+  const storeUntilReachable = async (batches: readonly QueuedBatch[], triedBefore: boolean): Promise<StoredBatches> => {
+    let again = triedBefore
     for (let waitMs = retryFromMs; ; waitMs = Math.min(waitMs * 2, retryToMs)) {
       try {
-        return await options.store(batches)
+        return await options.store(batches, again)
       } catch (error) {
         if (!(error instanceof Unavailable) || closing) throw error
+        again = true
         options.onTrouble('store-unavailable', error)
         await new Promise(resolve => setTimeout(resolve, waitMs))
       }
@@ -92,8 +94,9 @@ export function startEventWorker (redis: Redis, options: EventWorkerOptions): Ev
 
   const process = async (job: Job<QueuedBatch>): Promise<void> => {
     await new Promise<void>((resolve, reject) => {
-      const waiting = { batch: job.data, done: resolve, failed: reject }
-      if (job.attemptsMade > 0 || job.stalledCounter > 0) {
+      const again = job.attemptsMade > 0 || job.stalledCounter > 0
+      const waiting = { batch: job.data, again, done: resolve, failed: reject }
+      if (again) {
         alone.push(waiting)
       } else {
         gathered.push(waiting)

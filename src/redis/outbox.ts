@@ -2,11 +2,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../domain/unavailable.ts'
-import { keyIn, partitionCount } from './keys.ts'
+import { keyIn, partitionCount, partitionOf } from './keys.ts'
 
-export interface Waiting<Entry> { partition: number, id: string, entry: Entry }
+export interface Waiting<Entry> {
+  partition: number
+  id: string
+  entry: Entry
+  /** What was written beside the entry. */
+  notes: Readonly<Record<string, string>>
+}
 
 export interface Outbox<Entry> {
+  /** Resolves when the entry is durable. `name` chooses its partition. */
+  add: (name: string, entry: Entry) => Promise<void>
   /** The oldest of each partition, at most `max` each. */
   peek: (max: number) => Promise<Array<Waiting<Entry>>>
   remove: (waiting: ReadonlyArray<Waiting<Entry>>) => Promise<void>
@@ -17,10 +25,20 @@ export interface Outbox<Entry> {
 /** `kind` names the stream of each partition. */
 export function makeOutbox<Entry> (redis: Redis, kind: string): Outbox<Entry> {
   return {
+    async add (name, entry) {
+      try {
+        await redis.xadd(keyIn(partitionOf(name), kind), '*', 'entry', JSON.stringify(entry))
+      } catch (cause) {
+        throw new Unavailable(`the ${kind}`, { cause })
+      }
+    },
     async peek (max) {
       const partitions = await Promise.all(Array.from({ length: partitionCount }, async (_, partition) => {
         const found = await redis.xrange(keyIn(partition, kind), '-', '+', 'COUNT', max)
-        return found.map(([id, fields]) => ({ partition, id, entry: JSON.parse(fields[1] ?? '') as Entry }))
+        return found.map(([id, fields]) => {
+          const { entry = '', ...notes } = Object.fromEntries(pairsOf(fields))
+          return { partition, id, entry: JSON.parse(entry) as Entry, notes }
+        })
       }))
       return partitions.flat()
     },
@@ -41,4 +59,8 @@ export function makeOutbox<Entry> (redis: Redis, kind: string): Outbox<Entry> {
       }
     }
   }
+}
+
+function pairsOf (fields: readonly string[]): Array<[string, string]> {
+  return fields.flatMap((name, index): Array<[string, string]> => index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : [])
 }

@@ -19,7 +19,7 @@ const files: Record<string, [path: string, content: unknown, message: RegExp]> =
   'a purpose has a name of another form': ['purposes.json', { purposes: [{ ...delivery, id: 'Delivery' }] }, /\/purposes\/0\/id /],
   'a purpose is there twice': ['purposes.json', { purposes: [...purposes, analytics] }, /analytics is there twice$/],
   'an optional purpose does not say what a withdrawal does': ['purposes.json', { purposes: [...purposes.slice(0, 2), { ...analytics, id: 'more', on_withdrawal: undefined }] }, /\/purposes\/2\/on_withdrawal must be given/],
-  'a withdrawal is to do what nothing does': ['purposes.json', { purposes: [delivery, { ...analytics, on_withdrawal: 'erase' }] }, /\/purposes\/1\/on_withdrawal /],
+  'a withdrawal is to do what nothing does': ['purposes.json', { purposes: [delivery, { ...analytics, on_withdrawal: 'forget' }] }, /\/purposes\/1\/on_withdrawal /],
   'there is no product': ['products.json', { products: [] }, /\/products /],
   'a product is there twice': ['products.json', { products: [product, product] }, /cad is there twice$/],
   'releases are the wrong way round': ['products.json', { products: [{ ...product, releases: { first: 2028, last: 2020 } }] }, /\/products\/0\/releases first is later than last$/],

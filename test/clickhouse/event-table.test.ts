@@ -33,7 +33,7 @@ function spoil (row: EventRow, column: number, text: string): string {
 
 t.test('a row is stored as it was serialised, and of two with one id the first received stays', async t => {
   const { client, rows } = await startClickHouse(t)
-  const table = makeEventTable(client)
+  const table = makeEventTable(client, Date.now)
   const first = makeRow({ properties: JSON.stringify({ text: '\'"\\\n\t{x:String}\u{1f600}', number: 0.1 }), consentEntry: randomUUID(), productVersion: '1"\\' })
   await table.insert(`${serialiseRow({ ...first, receivedAt: first.receivedAt + 1, properties: '{"late":true}' })}\n`)
   await table.insert(`${serialiseRow(first)}\n${serialiseRow(first)}\n`)
@@ -47,7 +47,7 @@ t.test('a row is stored as it was serialised, and of two with one id the first r
 
 t.test('counts that arrive twice are counted once', async t => {
   const { client, rows } = await startClickHouse(t)
-  const table = makeEventTable(client)
+  const table = makeEventTable(client, Date.now)
   const about = { receivedAt: Date.now(), product: 'cad', release: 2026, stage: 'intake' } as const
   const counts = [{ event: 'command.run', version: 1, purpose: 'product_analytics', outcome: 'dropped', reason: 'not_granted', count: 7 }] as const
   const [one, other] = [{ ...about, requestId: randomUUID(), counts }, { ...about, requestId: randomUUID(), counts }]

@@ -86,7 +86,7 @@ t.test('a fault of the data is told from trouble on the way', async t => {
   const options = { url: bridge.url, username: user, password, database: 'default', compression: true, requestTimeoutMs: 1000 }
   const { client, reader, close } = connectRemote(options)
   t.teardown(close)
-  const table = makeEventTable(client)
+  const table = makeEventTable(client, Date.now)
   const fault = await table.insert('["no uuid","command.run",1]').catch((error: unknown) => error)
   t.match(table.dataFaultOf(fault), /^clickhouse_[0-9]+$/, 'a row that cannot be read')
   await t.rejects(reader.insert({ table: 'failed_events', values: [{ event_id: 'x' }], format: 'JSONEachRow' }), { message: /readonly/ }, 'the reader cannot write')

@@ -8,13 +8,13 @@ import { judgeEvent, stripFields, type PermissionOf } from '../../src/domain/jud
 
 const catalog = await loadCatalog(join(import.meta.dirname, '..', '..', 'schemas'))
 const required = new Set(catalog.purposes.filter(purpose => purpose.required).map(purpose => purpose.id))
-const yes: Permission = { allowed: true, reason: 'account_granted', since: 100, entry: 'e' }
+const yes: Permission = { allowed: true, reason: 'account_granted', since: 100, entry: 'e', erasedAt: 0 }
 
 /** Permits the required purposes, and those named. */
 function permits (...purposes: string[]): PermissionOf {
   return purpose => required.has(purpose)
-    ? { allowed: true, reason: 'required', since: 0, entry: null }
-    : purposes.includes(purpose) ? yes : { allowed: false, reason: 'not_granted' }
+    ? { allowed: true, reason: 'required', since: 0, entry: null, erasedAt: 0 }
+    : purposes.includes(purpose) ? yes : { allowed: false, reason: 'not_granted', erasedAt: 0 }
 }
 
 function judge (name: string, properties: Record<string, unknown>, permissionOf: PermissionOf, capturedAt = 200, version = 1): ReturnType<typeof judgeEvent> {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { decide, emptyRecord, nextPolicy, permissionFor, type OrgPolicy, type Standing } from '../../src/domain/consent.ts'
 
-const purpose = { id: 'product_analytics', title: '', description: '', required: false, legalBasis: '' }
+const purpose = { id: 'product_analytics', title: '', description: '', required: false, legalBasis: '', onWithdrawal: 'keep' as const }
 const agreed = { ...emptyRecord, account: { product_analytics: { state: 'granted' as const, since: 100, deniedUntil: 0, entry: 'e' } } }
 const under = (orgPolicy: OrgPolicy): Standing => ({ account: agreed, deviceId: undefined, deviceAlone: undefined, orgPolicy, regionalDefault: 'denied' })
 const fate = (policy: OrgPolicy, capturedAt: number): string => decide(permissionFor(purpose, under(policy), 'account'), capturedAt).reason

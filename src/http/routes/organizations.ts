@@ -13,7 +13,6 @@ export function organizationRoutes ({ setOrgPolicy, privacyContact }: { setOrgPo
       schema: {
         summary: 'Set what an organisation switches off for all its people',
         tags: ['privacy team'],
-        headers: z.looseObject({ 'purpose-of-use': z.string().min(1, 'must say why').max(200) }),
         params: z.strictObject({ org_id: z.string().min(1).max(255) }),
         body: policyShape,
         response: { 200: z.object({ org_id: z.string(), policy: policyShape }) }

@@ -1,17 +1,20 @@
 -- Writes a consent record with the ledger entries that tell it and spends the token that pays for it: all or nothing.
--- KEYS: record, ledger outbox, spent token, account security
--- ARGV: head of the record it replaces, new record, token id or '', its lifetime (s), its security version, entries...
-local token = ARGV[3]
+-- KEYS: record, ledger outbox, spent token, account security, count of the partition's ledger entries
+-- ARGV: head and erasure time of the record it replaces, new record, token id or '', its lifetime (s), its security
+--   version, then per entry: the entry, the state of its choice before it
+local token = ARGV[4]
 if token ~= '' then
   if redis.call('EXISTS', KEYS[3]) == 1 then return 'spent' end
-  if (redis.call('HGET', KEYS[4], 'version') or '0') ~= ARGV[5] then return 'superseded' end
+  if (redis.call('HGET', KEYS[4], 'version') or '0') ~= ARGV[6] then return 'superseded' end
 end
-local current = redis.call('GET', KEYS[1])
-local head = current and cjson.decode(current).head or ''
-if head ~= ARGV[1] then return 'conflict' end
-if #ARGV > 5 then
-  redis.call('SET', KEYS[1], ARGV[2])
-  for i = 6, #ARGV do redis.call('XADD', KEYS[2], '*', 'entry', ARGV[i]) end
+local text = redis.call('GET', KEYS[1])
+local current = text and cjson.decode(text) or { head = '' }
+if current.head ~= ARGV[1] or (current.era or 0) ~= tonumber(ARGV[2]) then return 'conflict' end
+if #ARGV > 6 then
+  redis.call('SET', KEYS[1], ARGV[3])
+  for i = 7, #ARGV, 2 do
+    redis.call('XADD', KEYS[2], '*', 'entry', ARGV[i], 'previous', ARGV[i + 1], 'sequence', redis.call('INCR', KEYS[5]))
+  end
 end
-if token ~= '' then redis.call('SET', KEYS[3], '1', 'EX', ARGV[4]) end
+if token ~= '' then redis.call('SET', KEYS[3], '1', 'EX', ARGV[5]) end
 return 'written'

@@ -1,0 +1,23 @@
+/** Puts together what the privacy team uses. */
+import type { FastifyPluginAsync } from 'fastify'
+import type { ClickHouse } from '../clickhouse/client.ts'
+import type { Access } from '../flows/ports.ts'
+import { makeSetOrgPolicy } from '../flows/set-org-policy.ts'
+import { organizationRoutes } from '../http/routes/organizations.ts'
+import { teamRoutes } from '../http/team-routes.ts'
+import { makeOutbox } from '../redis/outbox.ts'
+import type { Parts } from './parts.ts'
+
+/** What lets the privacy team ask who agreed to what, when, and what was kept. */
+export function makeTeamRoutes (parts: Parts, _clickhouse: ClickHouse): FastifyPluginAsync {
+  const { catalog, consents, privacyContact, redis, now, newId } = parts
+  const accessLog = makeOutbox<Access>(redis, 'access-log')
+  return teamRoutes({
+    logAccess: async access => { await accessLog.add(access.accessId, access) },
+    now,
+    newId,
+    routes: [
+      organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents, now }), privacyContact })
+    ]
+  })
+}
