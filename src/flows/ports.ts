@@ -1,6 +1,7 @@
 /** What the flows need from the edges. Each edge implements its part; the tests use the real ones. */
 import type { DecisionCount } from '../domain/event.ts'
 import type { ConsentRecord, OrgPolicy, Standing } from '../domain/consent.ts'
+import type { LedgerHead } from '../domain/ledger-head.ts'
 import type { LedgerEntry, Subject, VerifiedBy } from '../domain/ledger.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 
@@ -142,6 +143,11 @@ export interface PolicyStore {
   readPolicy: (orgId: string) => Promise<OrgPolicy>
   /** Writes a policy if it is still `before` that stands. */
   replacePolicy: (orgId: string, before: OrgPolicy, after: OrgPolicy) => Promise<boolean>
+}
+
+export interface LedgerProgress {
+  /** How far the ledger is, once everything until there can be read in ClickHouse. Throws `Unavailable` when that takes too long. */
+  caughtUp: () => Promise<LedgerHead>
 }
 
 export interface LedgerReader {

@@ -52,7 +52,8 @@ t.test('the state is what was said last, since when, and when its last denial en
       const last = chain.at(-1)!
       const choices = last.device_id === null ? record.account : record.devices[last.device_id]!
       const deniedUntil = chain.findLast((entry, index) => chain[index - 1]?.decision === 'denied' && entry.decision !== 'denied')?.effective_at ?? 0
-      const expected = { state: last.decision, since: last.effective_at, deniedUntil, entry: last.entry_id }
+      const notice = last.notice_version === null ? {} : { notice: last.notice_version }
+      const expected = { state: last.decision, since: last.effective_at, deniedUntil, entry: last.entry_id, ...notice }
       return JSON.stringify(choices[last.purpose]) === JSON.stringify(expected)
     })
   }))
