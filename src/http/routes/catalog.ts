@@ -2,6 +2,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import type { Catalog, Purpose } from '../../domain/catalog.ts'
+import { showTime, shownTime } from '../shapes.ts'
 
 export function showPurpose (purpose: Purpose): { id: string, title: string, description: string, required: boolean, legal_basis: string } {
   const { id, title, description, required, legalBasis } = purpose
@@ -19,6 +20,10 @@ const answerShape = z.object({
   events: z.array(z.object({
     name: z.string(), version: z.int(), purpose: z.string(), description: z.string(), owner: z.string(),
     justification: z.string().optional(), schema: z.record(z.string(), z.unknown())
+  })),
+  notices: z.array(z.object({
+    version: z.string(), effective_from: shownTime, material: z.boolean(), purposes: z.array(z.string()).optional(),
+    title: z.string(), text: z.string(), sha256: z.string()
   }))
 })
 
@@ -40,6 +45,15 @@ export function catalogRoutes ({ catalog }: { catalog: Catalog }): FastifyPlugin
       owner: event.owner,
       ...(event.justification === undefined ? {} : { justification: event.justification }),
       schema: event.schema
+    })),
+    notices: catalog.notices.map(notice => ({
+      version: notice.version,
+      effective_from: showTime(notice.effectiveFrom),
+      material: notice.material,
+      ...(notice.purposes === null ? {} : { purposes: [...notice.purposes] }),
+      title: notice.title,
+      text: notice.text,
+      sha256: notice.digest
     }))
   }
   return async app => {
