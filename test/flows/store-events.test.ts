@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { loadCatalog } from '../../src/catalog/load-catalog.ts'
+import { makeEventTable } from '../../src/clickhouse/event-table.ts'
+import { emptyRecord, type ChoiceState, type Standing } from '../../src/domain/consent.ts'
+import type { SentEvent } from '../../src/domain/event.ts'
+import { Unavailable } from '../../src/domain/unavailable.ts'
+import { makeAcceptEvents } from '../../src/flows/accept-events.ts'
+import type { EventTable, QueuedBatch } from '../../src/flows/ports.ts'
+import { makeStoreEvents, type StoreEvents } from '../../src/flows/store-events.ts'
+import { frameCodec } from '../../src/redis/frame-codec.ts'
+import { startClickHouse } from '../support/clickhouse.ts'
+
+const catalog = await loadCatalog(join(import.meta.dirname, '..', '..', 'schemas'))
+const owner = { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined }
+const now = Date.now()
+
+interface Stage {
+  /** What ada says of product analytics from here on. */
+  say: (state: ChoiceState) => void
+  /** The batch that waits after intake. */
+  accept: (events: SentEvent[]) => Promise<QueuedBatch>
+  store: StoreEvents
+  count: (from: string) => Promise<number>
+}
+
+/** Intake and writer over a real table; `spoil` may make a step of it fail. */
+async function setStage (t: Test, spoil: (table: EventTable) => Partial<EventTable> = () => ({})): Promise<Stage> {
+  const { client, rows } = await startClickHouse(t)
+  let state: ChoiceState = 'granted'
+  const standing = (): Standing => ({
+    account: { ...emptyRecord, account: { product_analytics: { state, since: 1, deniedUntil: 0, entry: randomUUID() } } },
+    deviceId: undefined, deviceAlone: undefined, orgPolicy: {}, regionalDefault: 'denied'
+  })
+  const consents = { readStandings: async (owners: readonly unknown[]) => owners.map(standing) }
+  const waiting: QueuedBatch[] = []
+  const acceptEvents = makeAcceptEvents({
+    catalog, consents, devices: { see: async () => {} }, queue: { add: async batch => { waiting.push(batch) } }, frameCodec,
+    pseudonym: (_kind, id) => id ?? '', eventAgeMaxMs: 86_400_000, now: () => now, newId: randomUUID
+  })
+  const table = makeEventTable(client, Date.now)
+  return {
+    say: next => { state = next },
+    async accept (events) {
+      await acceptEvents(owner, { batchId: randomUUID(), sentAt: now, product: { name: 'cad', release: 2026, version: undefined }, elements: events.map(event => ({ event })) })
+      return waiting.at(-1)!
+    },
+    store: makeStoreEvents({ catalog, consents, table: { ...table, ...spoil(table) }, frameCodec, now: Date.now }),
+    count: async from => Number((await rows<{ n: string }>(`SELECT sum(count) AS n FROM ${from}`))[0]?.n)
+  }
+}
+
+const makeEvent = (id: string = randomUUID()): SentEvent => ({ id, name: 'command.run', version: 1, occurredAt: now, properties: { command: 'LINE' } })
+const heartbeat = (): SentEvent => ({ id: randomUUID(), name: 'license.heartbeat', version: 1, occurredAt: now, properties: { license_id: 'LIC-7Q4M-20XZ', seats_in_use: 1 } })
+const atWrite = "consent_decisions_v WHERE stage = 'write' AND outcome ="
+
+t.test('what was accepted is told apart at the write: stored, and dropped since', async t => {
+  const { say, accept, store, count } = await setStage(t)
+  const id = randomUUID()
+  const kept = await accept([makeEvent(id), makeEvent(id), heartbeat()])
+  await store([kept], false)
+  const refused = await accept([makeEvent(), makeEvent(), heartbeat()])
+  say('denied')
+  t.match(await store([refused], false), { stored: 1, dropped: new Map([['account_denied', 2]]), failed: 0 })
+
+  t.equal(await count("consent_decisions_v WHERE stage = 'intake' AND outcome = 'accepted'"), 6)
+  t.equal(await count(`${atWrite} 'stored'`), 4, 'one of them the repeated one')
+  t.equal(await count(`${atWrite} 'stored' AND purpose = 'product_analytics'`), 1)
+  t.equal(await count(`${atWrite} 'dropped' AND reason = 'account_denied'`), 2)
+})
+
+t.test('an event whose counts could not be written has one fate when it comes again', async t => {
+  let failures = 1
+  const { say, accept, store, count } = await setStage(t, table => ({
+    insertCounts: async batches => {
+      if (failures-- > 0) throw new Unavailable('ClickHouse')
+      await table.insertCounts(batches)
+    }
+  }))
+  const batch = await accept([makeEvent(), makeEvent()])
+  await t.rejects(store([batch], false), { name: 'Unavailable' })
+  say('denied')
+  t.match(await store([batch], true), { stored: 0, dropped: new Map() }, 'both were stored while they were permitted')
+  t.equal(await count(`${atWrite} 'stored'`), 2)
+  t.equal(await count(`${atWrite} 'dropped'`), 0)
+  t.equal(await count('(SELECT 1 AS count FROM events_v)'), 2)
+})
+
+t.test('an event that never was stored is counted as dropped when it comes again after a no', async t => {
+  let failures = 1
+  const { say, accept, store, count } = await setStage(t, table => ({
+    insert: async lines => {
+      if (failures-- > 0) throw new Unavailable('ClickHouse')
+      await table.insert(lines)
+    }
+  }))
+  const batch = await accept([makeEvent(), heartbeat()])
+  await t.rejects(store([batch], false), { name: 'Unavailable' })
+  say('denied')
+  await store([batch], true)
+  t.equal(await count(`${atWrite} 'stored'`), 1)
+  t.equal(await count(`${atWrite} 'dropped'`), 1)
+})
+
+t.test('counts that are said again replace what was said', async t => {
+  const { accept, store, count } = await setStage(t)
+  const batch = await accept([makeEvent(), heartbeat()])
+  await store([batch], false)
+  await store([batch], true)
+  t.equal(await count(`${atWrite} 'stored'`), 2)
+  t.equal(await count("consent_decisions_v WHERE stage = 'intake'"), 2)
+})
