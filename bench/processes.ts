@@ -1,6 +1,7 @@
 /** Starts what a benchmark measures, each in a process of its own, and ends it. */
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -16,7 +17,9 @@ export async function runServer (script: string, environment: Record<string, str
   const child = spawn(process.execPath, [script], {
     env: { ...process.env, UV_THREADPOOL_SIZE: '16', LOG_LEVEL: 'error', PORT: '0', ...environment }, stdio: ['ignore', 'pipe', 'inherit']
   })
-  const ended = new Promise<void>(resolve => child.once('exit', () => { resolve() }))
+  const kill = (): void => { child.kill('SIGKILL') } // Also when the benchmark fails half-way, or the child is paused.
+  process.prependOnceListener('exit', kill)
+  const ended = new Promise<void>(resolve => child.once('exit', () => { process.off('exit', kill); resolve() }))
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', line => {
       const match = /listening on (http:\S+)/.exec(line)
@@ -29,9 +32,12 @@ export async function runServer (script: string, environment: Record<string, str
 
 export async function withTemporaryDir<T> (use: (dir: string) => Promise<T>): Promise<T> {
   const dir = await mkdtemp(join(tmpdir(), 'assent-bench-'))
+  const remove = (): void => { rmSync(dir, { recursive: true, force: true, maxRetries: 3 }) }
+  process.once('exit', remove) // Whoever interrupts the benchmark wants no remains either.
   try {
     return await use(dir)
   } finally {
-    await rm(dir, { recursive: true, force: true })
+    process.off('exit', remove)
+    remove()
   }
 }

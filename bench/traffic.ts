@@ -23,8 +23,3 @@ export function makeBatchText (events = eventsPerBatch): string {
 export function makeBatchTexts (count: number): string[] {
   return Array.from({ length: count }, () => makeBatchText())
 }
-
-export function median (values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-}
