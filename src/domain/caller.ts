@@ -2,6 +2,9 @@
 
 export type AccountKind = 'personal' | 'organization'
 
+/** How far the clock of an issuer may be ahead of this service's, for every time that a token states as past. */
+export const clockSkewMs = 30_000
+
 export interface Caller {
   /** The token's subject as it stands in logs of access; never written to the request log. */
   subject: string

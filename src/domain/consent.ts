@@ -117,9 +117,13 @@ export function permissionFor (
   return refuse('not_granted')
 }
 
-/** Whether an event captured at `capturedAt` (epoch ms) is covered by a permission, without a gap since then. */
-export function decide (permission: Permission, capturedAt: number): Decision {
-  if (permission.erasedAt > 0 && capturedAt <= permission.erasedAt) return { outcome: 'dropped', reason: 'erased' }
+/**
+ * Whether an event captured at `capturedAt` (epoch ms) is covered by a permission, without a gap since then.
+ * `occurredAt`: when its client says that it happened. A batch that is delivered again as it was, its `sent_at` too, seems
+ * to be captured anew; so what was erased stays out by either time.
+ */
+export function decide (permission: Permission, capturedAt: number, occurredAt = capturedAt): Decision {
+  if (permission.erasedAt > 0 && Math.min(capturedAt, occurredAt) <= permission.erasedAt) return { outcome: 'dropped', reason: 'erased' }
   if (!permission.allowed) return { outcome: 'dropped', reason: permission.reason }
   if (capturedAt < permission.since) return { outcome: 'dropped', reason: 'captured_before_consent' }
   return { outcome: 'accepted', reason: permission.reason, entry: permission.entry }

@@ -29,7 +29,7 @@ export function judgeEvent (
   if (capturedAt < oldest) return { outcome: 'rejected', reason: 'too_old' }
   const fault = definition.findFault(event.properties)
   if (fault !== undefined) return { outcome: 'rejected', reason: 'invalid_properties', detail: fault }
-  const decision = decide(permissionOf(definition.purpose.id), capturedAt)
+  const decision = decide(permissionOf(definition.purpose.id), capturedAt, event.occurredAt)
   if (decision.outcome === 'dropped') return decision
   const fields = stripFields(definition, event.properties, permissionOf, capturedAt)
   return { outcome: 'accepted', reason: decision.reason, entry: decision.entry, definition, ...fields }

@@ -70,6 +70,8 @@ export interface LedgerTools {
   newId: () => string
   /** HMAC of a text under the ledger's key, in hex. */
   seal: (text: string) => string
+  /** Whether a grant is void because its notice was replaced: to give it again is then a change. */
+  lapsed?: (purpose: string, choice: Choice) => boolean
 }
 
 /**
@@ -84,7 +86,8 @@ export function applyChanges (
   let next = record
   for (const change of changes) {
     const current = choiceAt(next, change)
-    if ((current?.state ?? 'cleared') === change.decision) continue
+    const stands = current === undefined || tools.lapsed?.(change.purpose, current) !== true
+    if (stands && (current?.state ?? 'cleared') === change.decision) continue
     const effectiveAt = Math.max(tools.now, lastChangeOf(next) + 1)
     const unsealed = {
       entry_id: tools.newId(),
@@ -110,7 +113,7 @@ export function applyChanges (
 }
 
 /** The record after one more entry. Folding a subject's whole chain over `emptyRecord` gives its current state. */
-function projectEntry (record: ConsentRecord, entry: LedgerEntry): ConsentRecord {
+export function projectEntry (record: ConsentRecord, entry: LedgerEntry): ConsentRecord {
   const before = choiceAt(record, { scope: entry.scope, deviceId: entry.device_id, purpose: entry.purpose })
   const deniedUntil = entry.decision !== 'denied' && before?.state === 'denied' ? entry.effective_at : before?.deniedUntil ?? 0
   const choice: Choice = {

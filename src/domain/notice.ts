@@ -1,5 +1,4 @@
 /** What people were told when they were asked. A material new version makes what was agreed to under an older one lapse. */
-import type { Choice } from './consent.ts'
 
 /** A published version of the privacy notice. */
 export interface Notice {
@@ -21,7 +20,9 @@ export interface Notice {
  * was given under. Undefined while it stands. A grant that names no notice was given under the one of its time;
  * one that names a notice nobody published was given under none. `notices` in the order of `effectiveFrom`.
  */
-export function lapsedSince (notices: readonly Notice[], purposeId: string, { state, since, notice }: Choice, now: number): number | undefined {
+export function lapsedSince (
+  notices: readonly Notice[], purposeId: string, { state, since, notice }: { state: string, since: number, notice?: string }, now: number
+): number | undefined {
   if (notices.length === 0 || state !== 'granted') return undefined
   const given = notice === undefined
     ? notices.findLastIndex(({ effectiveFrom }) => effectiveFrom <= since)

@@ -23,3 +23,6 @@ export interface SecurityEvent {
   /** Where the letter about it goes, sealed; null when no address is known. */
   mail_to: string | null
 }
+
+/** Where an event stands in the log: two of one millisecond differ in their id. `at`: epoch ms. */
+export interface SecurityEventPlace { at: number, id: string }

@@ -1,13 +1,15 @@
 /** A person sees and changes what they agree to. State and ledger entry are written in one atomic step. */
 import type { Catalog } from '../domain/catalog.ts'
 import type { Person } from '../domain/caller.ts'
+import { lapsedSince } from '../domain/notice.ts'
 import type { Choice, Choices, ConsentRecord } from '../domain/consent.ts'
 import { applyChanges, type Change, type ChangeContext, type LedgerEntry, type Subject } from '../domain/ledger.ts'
-import type { ConsentStore, DeviceRegister, LedgerReader, Payment, SeenDevice } from './ports.ts'
+import type { ConsentStore, DeviceRegister, LedgerReader, Payment, PolicyStore, SeenDevice } from './ports.ts'
+import { untilWritten } from './until-written.ts'
 
 export interface ChangeSettingsDeps {
   catalog: Catalog
-  consents: ConsentStore
+  consents: ConsentStore & Pick<PolicyStore, 'readPolicy'>
   devices: DeviceRegister
   ledger: LedgerReader
   sealLedger: (text: string) => string
@@ -29,6 +31,8 @@ export interface PrivacySettings {
   account: Record<string, ShownChoice>
   devices: Array<SeenDevice & { choices: Record<string, ShownChoice> }>
   default: 'granted' | 'denied'
+  /** The purposes that the person's organisation has switched off. */
+  switchedOff: string[]
 }
 
 export type PurposeRefusal = 'unknown-purpose' | 'purpose-not-changeable'
@@ -41,6 +45,7 @@ export interface ChangeSettings {
   read: (person: Person) => Promise<PrivacySettings>
   /** Why a patch cannot be carried out whatever its verification, or undefined. */
   findRefusal: (person: Person, patch: SettingsPatch) => Promise<PatchRefusal | undefined>
+  /** A patch that changes nothing writes nothing and leaves its token unspent. */
   patch: (person: Person, patch: SettingsPatch, expectedRevision: number, payment: Payment) => Promise<ChangeOutcome>
   /** Denies every optional purpose at the account. Needs no verification: to withdraw is never harder than to grant. */
   stop: (person: Person) => Promise<{ settings: PrivacySettings, entries: string[] }>
@@ -52,29 +57,35 @@ export interface ChangeSettings {
 
 export function makeChangeSettings (deps: ChangeSettingsDeps): ChangeSettings {
   const apply = (subject: Subject, before: ConsentRecord, changes: readonly Change[], context: ChangeContext): ReturnType<typeof applyChanges> =>
-    applyChanges(subject, before, changes, context, { now: deps.now(), newId: deps.newId, seal: deps.sealLedger })
+    applyChanges(subject, before, changes, context, {
+      now: deps.now(),
+      newId: deps.newId,
+      seal: deps.sealLedger,
+      lapsed: (purpose, choice) => lapsedSince(deps.catalog.notices, purpose, choice, deps.now()) !== undefined
+    })
 
   /** Applies changes to whatever the record is by then: for changes that any other change may not hold up. */
-  const insist = async (subject: Subject, changes: readonly Change[], context: ChangeContext): Promise<{ record: ConsentRecord, entries: LedgerEntry[] }> => {
-    for (;;) {
+  const insist = async (subject: Subject, changes: readonly Change[], context: ChangeContext): Promise<{ record: ConsentRecord, entries: LedgerEntry[] }> =>
+    await untilWritten('consent', async () => {
       const before = await deps.consents.read(subject)
       const after = apply(subject, before, changes, context)
       if (after.entries.length === 0) return after
-      if (await deps.consents.write(subject, before, after.record, after.entries) === 'written') return after
-    }
-  }
+      return await deps.consents.write(subject, before, after.record, after.entries) === 'written' ? after : undefined
+    })
 
   const show = async (person: Person, record: ConsentRecord): Promise<PrivacySettings> => {
     const seen = new Map((await deps.devices.list(person.accountId)).map(device => [device.device_id, device]))
     const deviceIds = new Set([...seen.keys(), ...Object.keys(record.devices)])
+    const policy = person.orgId === undefined ? {} : await deps.consents.readPolicy(person.orgId)
     return {
       revision: record.revision,
-      account: showChoices(deps.catalog, record.account),
+      account: showChoices(deps, record.account),
       devices: [...deviceIds].map(id => ({
         ...seen.get(id) ?? { device_id: id, products: [], last_seen_at: null },
-        choices: showChoices(deps.catalog, record.devices[id] ?? {})
+        choices: showChoices(deps, record.devices[id] ?? {})
       })),
-      default: deps.regionalDefault(person.region)
+      default: deps.regionalDefault(person.region),
+      switchedOff: deps.catalog.optionalPurposes.filter(purpose => policy[purpose]?.state === 'off')
     }
   }
 
@@ -120,7 +131,7 @@ export function makeChangeSettings (deps: ChangeSettingsDeps): ChangeSettings {
       const { record, entries } = await insist({ kind: 'device', id: deviceId }, changes, context)
       return {
         revision: record.revision,
-        choices: showChoices(deps.catalog, record.devices[deviceId] ?? {}),
+        choices: showChoices(deps, record.devices[deviceId] ?? {}),
         entries: entries.map(entry => entry.entry_id)
       }
     },
@@ -153,11 +164,13 @@ function changesOf (patch: SettingsPatch): Change[] {
   return [...account, ...devices]
 }
 
-function showChoices (catalog: Catalog, choices: Choices): Record<string, ShownChoice> {
-  return Object.fromEntries(catalog.optionalPurposes.map(purpose => [purpose, showChoice(choices[purpose])]))
+function showChoices ({ catalog, now }: Pick<ChangeSettingsDeps, 'catalog' | 'now'>, choices: Choices): Record<string, ShownChoice> {
+  return Object.fromEntries(catalog.optionalPurposes.map(purpose => [purpose, showChoice(catalog, purpose, choices[purpose], now())]))
 }
 
-function showChoice (choice: Choice | undefined): ShownChoice {
+function showChoice ({ notices }: Catalog, purpose: string, choice: Choice | undefined, now: number): ShownChoice {
   if (choice === undefined) return { state: 'absent', since: null }
+  const lapsed = lapsedSince(notices, purpose, choice, now)
+  if (lapsed !== undefined) return { state: 'absent', since: lapsed }
   return { state: choice.state === 'cleared' ? 'absent' : choice.state, since: choice.since }
 }

@@ -31,7 +31,7 @@ const patchShape = z.strictObject({
 const shownChoices = z.record(z.string(), z.object({ state: z.enum(['absent', 'granted', 'denied']), since: shownTime.nullable() }))
 const settingsShape = z.object({
   revision: z.int(),
-  purposes: z.array(purposeShape.extend({ changeable: z.boolean() })),
+  purposes: z.array(purposeShape.extend({ changeable: z.boolean(), managed_by: z.literal('organization').optional() })),
   account: shownChoices,
   devices: z.array(z.object({ device_id: z.string(), products: z.array(z.string()), last_seen_at: shownTime.nullable(), choices: shownChoices })),
   default: z.enum(['granted', 'denied']),
@@ -44,7 +44,12 @@ export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyC
   const answer = async (reply: FastifyReply, settings: PrivacySettings, entries?: string[]): Promise<FastifyReply> =>
     await reply.header('etag', `"${String(settings.revision)}"`).send({
       revision: settings.revision,
-      purposes: catalog.purposes.map(purpose => ({ ...showPurpose(purpose), changeable: !purpose.required })),
+      purposes: catalog.purposes.map(purpose => ({
+        ...showPurpose(purpose),
+        changeable: !purpose.required,
+        // Whatever the person chooses: their choice counts again when the organisation lifts that.
+        ...(settings.switchedOff.includes(purpose.id) ? { managed_by: 'organization' } : {})
+      })),
       account: showChoices(settings.account),
       devices: settings.devices.map(device => ({
         ...device,
@@ -145,6 +150,7 @@ function showChoices (choices: Record<string, ShownChoice>): Record<string, { st
   return Object.fromEntries(Object.entries(choices).map(([purpose, { state, since }]) => [purpose, { state, since: since === null ? null : showTime(since) }]))
 }
 
-function showEntry (entry: LedgerEntry): Record<string, unknown> {
+/** An entry as it stands in answers. */
+export function showEntry (entry: LedgerEntry): Record<string, unknown> {
   return { ...entry, effective_at: showTime(entry.effective_at), recorded_at: showTime(entry.recorded_at) }
 }

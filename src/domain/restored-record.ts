@@ -1,0 +1,106 @@
+/** A subject's state, told by a chain of which parts may be forged, gone, or written twice over after a Redis was lost. */
+import { emptyRecord, type Choice, type Choices, type ConsentRecord } from './consent.ts'
+import { projectEntry, type LedgerEntry } from './ledger.ts'
+
+export interface Told {
+  record: ConsentRecord
+  /** Whether two branches end it: the record is then the stricter of both for each choice. */
+  isForked: boolean
+  /** Whether something of it cannot be proved: what was granted until there is then taken for denied. */
+  isDoubtful: boolean
+}
+
+/** `entries`: in the order of their revisions and ids. `isSealed`: whether an entry is what was sealed. */
+export function tellRecord (entries: readonly LedgerEntry[], isSealed: (entry: LedgerEntry) => boolean): Told {
+  const records = new Map([['', emptyRecord]])
+  /** The ends of all branches by their hash. */
+  const ends = new Map(records)
+  let isDoubtful = false
+  const strictestEnd = (): ConsentRecord => [...ends.values()].reduce(stricter)
+
+  for (const claims of byRevision(entries)) {
+    const proved = claims.filter(isSealed)
+    if (proved.length < claims.length) isDoubtful = true
+    // A forged claim counts only where no other is left, so that the chain goes on.
+    const counted = proved.length > 0 ? distinct(proved) : claims.slice(0, 1)
+    for (const entry of counted) {
+      let base = records.get(entry.prev_hash)
+      if (base !== undefined && counted.length === 1 && ends.size > 1 && [...ends.values()].every(({ revision }) => revision < entry.revision)) {
+        base = strictestEnd() // Whoever wrote this entry had all branches before them.
+        ends.clear()
+      }
+      if (base === undefined) {
+        isDoubtful = true
+        base = withoutGrants(strictestEnd())
+        ends.clear()
+      }
+      const record = proved.length > 0 ? projectEntry(base, entry) : withoutGrants(projectEntry(base, { ...entry, decision: 'denied' }))
+      records.set(entry.hash, record)
+      ends.delete(entry.prev_hash)
+      ends.set(entry.hash, record)
+    }
+  }
+  return { record: strictestEnd(), isForked: ends.size > 1, isDoubtful }
+}
+
+/** What stands where `current` does, once it is no longer behind what the ledger and an erasure tell; `current` itself when it is not. */
+export function restoreRecord (current: ConsentRecord, { record, isForked }: Pick<Told, 'record' | 'isForked'>): ConsentRecord {
+  const erasedAt = Math.max(current.erasedAt, record.erasedAt)
+  if (record.revision > current.revision) return { ...record, erasedAt }
+  if (record.revision < current.revision || !isForked) return erasedAt > current.erasedAt ? { ...current, erasedAt } : current
+  const { account, devices } = stricter(current, record)
+  return { ...current, account, devices, erasedAt }
+}
+
+/** Two records of one subject as one: of the one that reaches further, with the stricter of each choice. */
+function stricter (one: ConsentRecord, other: ConsentRecord): ConsentRecord {
+  const further = other.revision > one.revision ? other : one
+  const deviceIds = new Set([...Object.keys(one.devices), ...Object.keys(other.devices)])
+  return {
+    ...further,
+    account: stricterChoices(one.account, other.account),
+    devices: Object.fromEntries([...deviceIds].map(id => [id, stricterChoices(own(one.devices, id) ?? {}, own(other.devices, id) ?? {})]))
+  }
+}
+
+function stricterChoices (one: Choices, other: Choices): Choices {
+  const purposes = new Set([...Object.keys(one), ...Object.keys(other)])
+  return Object.fromEntries([...purposes].flatMap(purpose => {
+    const [a, b] = [own(one, purpose), own(other, purpose)]
+    const choice = a === undefined ? b : b === undefined ? a : stricterChoice(a, b)
+    return choice === undefined ? [] : [[purpose, choice]]
+  }))
+}
+
+/** A member of its own: ids may be words like `constructor`. */
+function own<Value> (members: Readonly<Record<string, Value>>, name: string): Value | undefined {
+  return Object.hasOwn(members, name) ? members[name] : undefined
+}
+
+const strictness = { denied: 2, cleared: 1, granted: 0 }
+
+function stricterChoice (a: Choice, b: Choice): Choice {
+  const difference = strictness[a.state] - strictness[b.state]
+  const stricter = difference > 0 || (difference === 0 && a.since >= b.since) ? a : b
+  return { ...stricter, deniedUntil: Math.max(a.deniedUntil, b.deniedUntil) }
+}
+
+function withoutGrants (record: ConsentRecord): ConsentRecord {
+  const deny = (choices: Choices): Choices =>
+    Object.fromEntries(Object.entries(choices).map(([purpose, choice]) => [purpose, choice.state === 'granted' ? { ...choice, state: 'denied' } : choice]))
+  return { ...record, account: deny(record.account), devices: Object.fromEntries(Object.entries(record.devices).map(([id, choices]) => [id, deny(choices)])) }
+}
+
+function distinct (claims: readonly LedgerEntry[]): LedgerEntry[] {
+  return [...new Map(claims.map(entry => [entry.entry_id, entry])).values()]
+}
+
+function byRevision (entries: readonly LedgerEntry[]): LedgerEntry[][] {
+  const groups: LedgerEntry[][] = []
+  for (const entry of entries) {
+    const group = groups.at(-1)
+    if (group?.[0]?.revision === entry.revision) group.push(entry)
+    else groups.push([entry])
+  }
+  return groups
+}
