@@ -68,9 +68,19 @@ t.test('files, other hosts and programs are out of reach', async t => {
   t.notOk(existsSync(out))
 })
 
+t.test('what the engine says of itself is out of reach', async t => {
+  for (const statement of [
+    'SELECT * FROM system.users', 'SELECT * FROM SYSTEM . parts', 'SELECT * FROM "system".tables', 'SELECT * FROM `system`.`tables`', 'SELECT * FROM "sys\\x74em".tables',
+    'SELECT * FROM system/**/.one', 'SELECT * FROM INFORMATION_SCHEMA.tables', 'SELECT * FROM information_schema.tables', 'SHOW TABLES FROM system', 'SHOW TABLES IN "system"', 'DESCRIBE system.one',
+    'EXISTS system.one', 'SELECT * FROM merge(\'system\', \'^one$\')', 'SELECT * FROM merge(REGEXP(\'system\'), \'^one$\')', 'SELECT * FROM cluster(default, system, one)', 'SELECT * FROM loop(system.one)',
+    'SELECT * FROM view(SELECT * FROM system.one)', 'SELECT * FROM filesystem(\'/etc\')', 'SHOW PROCESSLIST', 'SHOW SETTINGS LIKE \'%\'', 'SHOW USERS', 'SHOW GRANTS', 'SELECT 1 WHERE 1 IN (SELECT 1 FROM system.one)'
+  ]) t.match(await run(statement), { ok: false }, statement)
+  t.match(await run('SELECT count() AS "system" FROM events_v AS system_events'), { ok: true })
+})
+
 t.test('a statement has limits, and what it wrote before it met them is nobody else\'s answer', async t => {
   const limited: Array<[statement: string, detail: RegExp]> = [
-    ['SELECT * FROM system.numbers', /max rows/],
+    ['SELECT * FROM numbers(2000000)', /max rows/],
     ['SELECT groupArray(repeat(toString(number), 1000)) FROM numbers(10000000)', /memory limit/],
     ['SELECT number, throwIf(number = 500000) FROM numbers(1000000)', /throwIf/]
   ]
