@@ -7,6 +7,7 @@ import type { Config } from '../config.ts'
 import type { SealedBox } from '../crypto/sealed-box.ts'
 import type { Secrets } from '../crypto/secrets.ts'
 import type { Catalog } from '../domain/catalog.ts'
+import type { TombstoneStore } from '../flows/erasure-ports.ts'
 import type { ConsentStore, DeviceRegister, PolicyStore } from '../flows/ports.ts'
 import type { PostOffice } from '../mail/post-office.ts'
 import type { Metrics } from '../metrics/metrics.ts'
@@ -25,7 +26,7 @@ export interface Parts {
   box: SealedBox
   /** A keyed hash under VERIFICATION_PEPPER. */
   pepper: (text: string) => string
-  consents: ConsentStore & PolicyStore
+  consents: ConsentStore & PolicyStore & TombstoneStore
   devices: DeviceRegister
   postOffice: PostOffice
   metrics: Metrics

@@ -12,6 +12,7 @@ import { makeCheckProof } from '../flows/check-proof.ts'
 import { makeManageTwoStep } from '../flows/manage-two-step.ts'
 import { makeVerifyPerson } from '../flows/verify-person.ts'
 import { makeCursors } from '../http/cursors.ts'
+import { myErasureRoutes } from '../http/routes/my-erasure.ts'
 import { privacyRoutes } from '../http/routes/privacy.ts'
 import { adminRoutes } from '../http/routes/admin.ts'
 import { twoStepRoutes } from '../http/routes/two-step.ts'
@@ -24,6 +25,7 @@ import { accountPartition } from '../redis/keys.ts'
 import { makeOutbox } from '../redis/outbox.ts'
 import { makeSecurityStore } from '../redis/security-store.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
+import { makeErasureRequests } from './erasures.ts'
 import type { Parts } from './parts.ts'
 
 /** What lets a person see and change their settings, and prove that they may. */
@@ -92,6 +94,7 @@ export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): P
     privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors }),
     twoStepRoutes({ manageTwoStep, verifyPerson, qrSvg, privacyContact, cursors }),
     adminRoutes({ manageTwoStep }),
+    myErasureRoutes({ requestErasure: makeErasureRequests(parts, clickhouse), verifyPerson }),
     verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })
   ]
 }

@@ -3,13 +3,15 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { ClickHouse } from '../clickhouse/client.ts'
 import type { Access } from '../flows/ports.ts'
 import { makeSetOrgPolicy } from '../flows/set-org-policy.ts'
+import { erasureRoutes } from '../http/routes/erasures.ts'
 import { organizationRoutes } from '../http/routes/organizations.ts'
 import { teamRoutes } from '../http/team-routes.ts'
 import { makeOutbox } from '../redis/outbox.ts'
+import { makeErasureRequests } from './erasures.ts'
 import type { Parts } from './parts.ts'
 
 /** What lets the privacy team ask who agreed to what, when, and what was kept. */
-export function makeTeamRoutes (parts: Parts, _clickhouse: ClickHouse): FastifyPluginAsync {
+export function makeTeamRoutes (parts: Parts, clickhouse: ClickHouse): FastifyPluginAsync {
   const { catalog, consents, privacyContact, redis, now, newId } = parts
   const accessLog = makeOutbox<Access>(redis, 'access-log')
   return teamRoutes({
@@ -17,7 +19,8 @@ export function makeTeamRoutes (parts: Parts, _clickhouse: ClickHouse): FastifyP
     now,
     newId,
     routes: [
-      organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents, now }), privacyContact })
+      organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents, now }), privacyContact }),
+      erasureRoutes({ requestErasure: makeErasureRequests(parts, clickhouse) })
     ]
   })
 }

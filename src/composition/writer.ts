@@ -14,6 +14,7 @@ import { startEventWorker, type EventWorker } from '../redis/event-worker.ts'
 import { frameCodec } from '../redis/frame-codec.ts'
 import { startMailWorker } from '../redis/mail-queue.ts'
 import { makeOutbox, type Waiting } from '../redis/outbox.ts'
+import { makeWithdrawals, startErasing } from './erasures.ts'
 import { repeat } from './repeat.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
 import type { Parts } from './parts.ts'
@@ -40,8 +41,12 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
     post: async ({ to, language }, event) => { await postOffice.post(writeLetter(to, language, letterAbout(event)), now() + noticeLifetimeMs) }
   })
   const accessLog = makeAccessLogTable(clickhouse.client)
+  const eraseWithdrawn = makeWithdrawals(parts)
   const drains = [
-    async () => await drainOutbox({ outbox: makeOutbox<LedgerEntry>(redis, 'ledger'), deliver: async waiting => { await ledger.insert(waiting.map(placeOf)) }, entriesMax: 1000 }),
+    async () => await drainOutbox({ outbox: makeOutbox<LedgerEntry>(redis, 'ledger'), deliver: async waiting => {
+      await eraseWithdrawn(waiting.map(({ entry }) => entry))
+      await ledger.insert(waiting.map(placeOf))
+    }, entriesMax: 1000 }),
     async () => await drainOutbox({ outbox: makeOutbox<SecurityEvent>(redis, 'security-log'), deliver: async waiting => { await deliverSecurityEvents(waiting.map(({ entry }) => entry)) }, entriesMax: 100 }),
     async () => await drainOutbox({ outbox: makeOutbox<Access>(redis, 'access-log'), deliver: async waiting => { await accessLog.insert(waiting.map(({ entry }) => entry)) }, entriesMax: 1000 })
   ]
@@ -55,6 +60,7 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
   closers.push(async () => { await mailWorker.close(); mailRedis.disconnect() })
 
   const store = makeStoreEvents({ catalog, consents, table: makeEventTable(clickhouse.client, now), frameCodec, now })
+  startErasing(parts, clickhouse, store)
   const writerRedis = redisForWorker()
   const writer = startEventWorker(writerRedis, {
     store,

@@ -62,6 +62,8 @@ export interface DeviceRegister {
   /** Notes that an account uses a device with a product release, at most once an hour for the same three. */
   see: (accountId: string, deviceId: string, product: string, release: number, at: number) => Promise<void>
   list: (accountId: string) => Promise<SeenDevice[]>
+  /** Forgets the devices of an account that were noted until then (epoch ms), and says how many. */
+  forget: (accountId: string, until: number) => Promise<number>
 }
 
 export interface SeenDevice {

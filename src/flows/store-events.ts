@@ -74,7 +74,7 @@ function stillPermitted (
   const lines = splitLines(text).flatMap(line => {
     const row = parseRow(line)
     const { eventId, name, version, purpose } = row
-    const decision = decide(permissionOf(purpose), row.capturedAt)
+    const decision = decide(permissionOf(purpose), row.capturedAt, row.occurredAt)
     const definition = findEvent(deps.catalog, name, version)
     if (decision.outcome === 'dropped' || definition === undefined) {
       // Of an event that the catalogue no longer knows it cannot be told which fields need the consent that has ended.

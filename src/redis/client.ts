@@ -8,6 +8,7 @@ export type RedisAddress = { url: string } | { socketPath: string }
 declare module 'ioredis' {
   interface RedisCommander<Context> {
     writeConsent: (record: string, outbox: string, spent: string, security: string, count: string, ...args: Array<string | number>) => Result<string, Context>
+    openErasure: (erasure: string, open: string, record: string, spent: string, security: string, ...args: Array<string | number>) => Result<string, Context>
     replacePolicy: (policy: string, ...args: string[]) => Result<number, Context>
     openChallenge: (challenge: string, open: string, opened: string, security: string, ...args: Array<string | number>) => Result<number, Context>
     recordSend: (challenge: string, sends: string, ...args: Array<string | number>) => Result<[string, number], Context>
@@ -20,6 +21,7 @@ declare module 'ioredis' {
 
 const scripts: ReadonlyArray<{ command: string, file: string, keys: number }> = [
   { command: 'writeConsent', file: 'write-consent.lua', keys: 5 },
+  { command: 'openErasure', file: 'open-erasure.lua', keys: 5 },
   { command: 'replacePolicy', file: 'replace-policy.lua', keys: 1 },
   { command: 'openChallenge', file: 'open-challenge.lua', keys: 4 },
   { command: 'recordSend', file: 'record-send.lua', keys: 2 },

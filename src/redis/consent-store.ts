@@ -2,7 +2,9 @@
 import type { Redis } from 'ioredis'
 import { emptyRecord, type ChoiceState, type Choices, type ConsentRecord, type OrgPolicy, type Standing } from '../domain/consent.ts'
 import { previousStates, subjectKey, type Subject } from '../domain/ledger.ts'
-import type { BatchOwner, ConsentStore, PolicyStore } from '../flows/ports.ts'
+import type { TombstoneStore } from '../flows/erasure-ports.ts'
+import type { BatchOwner, ConsentStore, PolicyStore, WriteOutcome } from '../flows/ports.ts'
+import { openingOf } from './erasure-store.ts'
 import { keyIn, partitionOf } from './keys.ts'
 import { orUnavailable } from './unavailable.ts'
 
@@ -12,7 +14,7 @@ type StoredChoices = Record<string, StoredChoice>
 /** `era`: when the subject was last erased. */
 interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<string, StoredChoices>, era?: number }
 
-export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore {
+export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & TombstoneStore {
   const readRecord = async (subject: Subject): Promise<ConsentRecord> => decodeRecord(await redis.get(recordKey(subject)))
   const readPolicy = async (orgId: string): Promise<OrgPolicy> => JSON.parse(await redis.get(policyKey(orgId)) ?? '{}') as OrgPolicy
 
@@ -27,7 +29,7 @@ export function makeConsentStore (redis: Redis, regionalDefault: (region: string
     return { account, deviceId, deviceAlone, orgPolicy, regionalDefault: regionalDefault(owner.region) }
   }
 
-  return orUnavailable<ConsentStore & PolicyStore>('consent', {
+  return orUnavailable<ConsentStore & PolicyStore & TombstoneStore>('consent', {
     read: readRecord,
 
     async readStandings (owners) {
@@ -55,6 +57,17 @@ export function makeConsentStore (redis: Redis, regionalDefault: (region: string
         ...entries.flatMap((entry, index) => [JSON.stringify(entry), previous[index] ?? 'absent'])
       )
       return outcome as 'written' | 'conflict' | 'spent' | 'superseded'
+    },
+
+    async erase (subject, before, erasure, token) {
+      const partition = partitionOf(subjectKey(subject))
+      const { keys, args } = openingOf(erasure)
+      const outcome = await redis.openErasure(
+        ...keys, recordKey(subject), keyIn(partition, 'spent', token?.jti ?? ''), keyIn(partition, 'security', subject.id),
+        ...args, encodeRecord({ ...before, erasedAt: erasure.until }), before.head, before.erasedAt,
+        token?.jti ?? '', token?.expiresInSeconds ?? 0, token?.securityVersion ?? 0
+      )
+      return outcome as WriteOutcome
     },
 
     readPolicy,

@@ -46,6 +46,18 @@ export function makeDeviceRegister (redis: Redis): DeviceRegister {
       } catch (cause) {
         throw new Unavailable('the device register', { cause })
       }
+    },
+
+    async forget (accountId, until) {
+      try {
+        const stored = await redis.hgetall(keyOf(accountId))
+        const old = Object.entries(stored).filter(([, text]) => (JSON.parse(text) as StoredDevice).t <= until).map(([id]) => id)
+        if (old.length > 0) await redis.hdel(keyOf(accountId), ...old)
+        for (const what of noted.keys()) if (what.startsWith(`${accountId}\n`)) noted.delete(what)
+        return old.length
+      } catch (cause) {
+        throw new Unavailable('the device register', { cause })
+      }
     }
   }
 }

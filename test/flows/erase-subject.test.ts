@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { makeErasureTable } from '../../src/clickhouse/erasure-table.ts'
+import type { Erasure } from '../../src/domain/erasure.ts'
+import type { ErasureStore, ErasureTable } from '../../src/flows/erasure-ports.ts'
+import { makeEraseSubject } from '../../src/flows/erase-subject.ts'
+import { connectForRequests } from '../../src/redis/client.ts'
+import { makeDeviceRegister } from '../../src/redis/device-register.ts'
+import { startEmbeddedRedis } from '../../src/redis/embedded.ts'
+import { makeErasureQueue } from '../../src/redis/erasure-queue.ts'
+import { erasureIdFor, makeErasureStore } from '../../src/redis/erasure-store.ts'
+import { makeFolder } from '../start/process.ts'
+import { startClickHouse } from '../support/clickhouse.ts'
+
+const folder = await makeFolder(t)
+await mkdir(join(folder, 'redis'))
+const embedded = await startEmbeddedRedis({ dir: join(folder, 'redis'), socketPath: join(folder, 'redis.sock'), readyWithinMs: 20_000, onRestart: () => {} })
+const redis = connectForRequests({ socketPath: embedded.socketPath })
+await redis.connect()
+const { client, rows } = await startClickHouse(t)
+const queue = makeErasureQueue(redis)
+t.teardown(async () => { await queue.close(); redis.disconnect(); await embedded.close() })
+
+const table = makeErasureTable(client, { pseudonym: (_kind, id) => id ?? '', idOf: ({ accountId }, uuid) => erasureIdFor({ kind: 'account', id: accountId ?? '' }, uuid), now: Date.now })
+const erasures = makeErasureStore(redis)
+const devices = makeDeviceRegister(redis)
+const now = Date.now()
+
+/** The steps of a process that is killed when one of them is done and has not been answered yet. From then on it does nothing. */
+function killedAt<Steps extends object> (steps: Steps, killed: { at: number, steps: number }): Steps {
+  const dying = (step: (...args: unknown[]) => Promise<unknown>) => async (...args: unknown[]): Promise<unknown> => {
+    if (++killed.steps > killed.at) throw new Error('killed')
+    const answer = await step(...args)
+    if (killed.steps === killed.at) throw new Error('killed')
+    return answer
+  }
+  return Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, dying(step as () => Promise<unknown>)])) as Steps
+}
+
+function makeProcess (parts: { erasures: ErasureStore, table: ErasureTable }): ReturnType<typeof makeEraseSubject> {
+  return makeEraseSubject({
+    ...parts, queue, devices, storeEvents: async () => await Promise.reject(new Error('nothing was given up')),
+    sign: async () => await Promise.resolve('signed'), onLateRows: () => { throw new Error('a row came late') }, now: Date.now
+  })
+}
+
+async function openErasure (): Promise<Erasure> {
+  const accountId = randomUUID()
+  const values = [now - 1, now, now + 10_000].map(at => ({
+    event_id: randomUUID(), name: 'command.run', version: 1, product: 'cad', release: 2026, product_version: '', account_ref: accountId, device_ref: '',
+    occurred_at: at, captured_at: at, received_at: at, purpose: 'p', reason: 'r', consent_entry: null, properties: '{}', batch_id: randomUUID()
+  }))
+  await client.insert({ table: 'events', values, format: 'JSONEachRow' })
+  await devices.see(accountId, 'pc', 'cad', 2026, now)
+  const erasure: Erasure = { id: erasureIdFor({ kind: 'account', id: accountId }, randomUUID()), accountId, deviceId: null, purpose: null, requestedBy: 'person', reason: 'r', until: now }
+  await erasures.open(erasure)
+  return erasure
+}
+
+const open = async (id: string) => (await erasures.due(Date.now())).find(({ erasure }) => erasure.id === id)
+
+t.test('killed at any step, it is taken up by the next process, and certified with the right counts', async t => {
+  let at = 0
+  for (let wasKilled = true; wasKilled;) {
+    const { id, accountId } = await openErasure()
+    const killed = { at: ++at, steps: 0 }
+    const first = makeProcess({ erasures: killedAt(erasures, killed), table: killedAt(table, killed) })
+    for (let found = await open(id); found !== undefined && killed.steps < at; found = await open(id)) {
+      await first(found).catch((error: unknown) => { if (String(error) !== 'Error: killed') throw error })
+    }
+    wasKilled = killed.steps >= at
+    const second = makeProcess({ erasures, table })
+    for (let found = await open(id); found !== undefined; found = await open(id)) await second(found)
+
+    const name = `killed at step ${String(at)}`
+    t.match((await erasures.find(id))?.certificate, { tables: [{ table: 'events', rows_before: 2, rows_after: 0 }, {}], signature: 'signed' }, name)
+    t.equal((await rows(`SELECT 1 FROM events WHERE account_ref = '${accountId ?? ''}' SETTINGS apply_deleted_mask = 0`)).length, 1, name)
+    t.match(await table.find(id), { certificate: { id } }, name)
+    t.same(await devices.list(accountId ?? ''), [], name)
+    t.ok((await erasures.due(Date.now() + 16 * 60_000)).some(({ erasure }) => erasure.id === id), `${name}: a second look is to come`)
+  }
+  t.ok(at > 15, `${String(at - 1)} steps were tried`)
+})
