@@ -12,10 +12,13 @@ export async function insertRows (client: ClickHouseClient, table: string, value
   }
 }
 
-/** The rows of a query. Whole numbers of 64 bits may come as text. @throws Unavailable */
+/**
+ * The rows of a query. Whole numbers of 64 bits may come as text. Parameters that are too long for an address go in the
+ * body; see `long-list.ts` for one that is too long for a single parameter. @throws Unavailable
+ */
 export async function readRows<Row> (client: ClickHouseClient, query: string, parameters: Record<string, unknown> = {}): Promise<Row[]> {
   try {
-    return await (await client.query({ query, query_params: parameters, format: 'JSONEachRow' })).json<Row>()
+    return await (await client.query({ query, query_params: parameters, use_multipart_params_auto: true, format: 'JSONEachRow' })).json<Row>()
   } catch (cause) {
     throw new Unavailable('ClickHouse', { cause })
   }

@@ -8,7 +8,7 @@ import type { SealedBox } from '../crypto/sealed-box.ts'
 import type { Secrets } from '../crypto/secrets.ts'
 import type { Catalog } from '../domain/catalog.ts'
 import type { TombstoneStore } from '../flows/erasure-ports.ts'
-import type { ConsentStore, DeviceRegister, PolicyStore } from '../flows/ports.ts'
+import type { ConsentStore, DeviceRegister, PolicyStore, QueueBooks } from '../flows/ports.ts'
 import type { PostOffice } from '../mail/post-office.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 
@@ -28,6 +28,7 @@ export interface Parts {
   pepper: (text: string) => string
   consents: ConsentStore & PolicyStore & TombstoneStore
   devices: DeviceRegister
+  queueBooks: QueueBooks
   postOffice: PostOffice
   metrics: Metrics
   /** Counts and logs what should not happen. */

@@ -103,7 +103,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const postOffice = makePostOffice({ queue: mailQueue, transport, box })
 
   const parts: Parts = {
-    config, logger, closers, catalog, regionalDefault, privacyContact, redis, redisForWorker, secrets, box, pepper, consents, devices, postOffice, metrics, tell: trouble.tell, now, newId
+    config, logger, closers, catalog, regionalDefault, privacyContact, redis, redisForWorker, secrets, box, pepper, consents, devices, queueBooks: queue, postOffice, metrics, tell: trouble.tell, now, newId
   }
 
   const routes: FastifyPluginAsync[] = []

@@ -9,6 +9,7 @@ import { teamRoutes } from '../http/team-routes.ts'
 import { makeOutbox } from '../redis/outbox.ts'
 import { makeErasureRequests } from './erasures.ts'
 import type { Parts } from './parts.ts'
+import { makePrivacyQuestions } from './privacy.ts'
 
 /** What lets the privacy team ask who agreed to what, when, and what was kept. */
 export function makeTeamRoutes (parts: Parts, clickhouse: ClickHouse): FastifyPluginAsync {
@@ -19,6 +20,7 @@ export function makeTeamRoutes (parts: Parts, clickhouse: ClickHouse): FastifyPl
     now,
     newId,
     routes: [
+      ...makePrivacyQuestions(parts, clickhouse),
       organizationRoutes({ setOrgPolicy: makeSetOrgPolicy({ catalog, policies: consents, now }), privacyContact }),
       erasureRoutes({ requestErasure: makeErasureRequests(parts, clickhouse) })
     ]

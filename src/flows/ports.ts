@@ -58,6 +58,17 @@ export interface EventQueue {
   add: (batch: QueuedBatch) => Promise<void>
 }
 
+/**
+ * What the queue holds of the books, in events. `pending`: accepted, and not stored yet; `dead`: accepted, and given up;
+ * `dropped` and `rejected`: of the same requests, which are counted nowhere else until they are stored.
+ */
+export interface QueuedEvents { pending: number, dead: number, dropped: number, rejected: number, requestIds: string[] }
+
+export interface QueueBooks {
+  /** Of requests received within a span (epoch ms, `to` left out), or of all. */
+  pendingAndDead: (received?: { from: number, to: number }) => Promise<QueuedEvents>
+}
+
 export interface DeviceRegister {
   /** Notes that an account uses a device with a product release, at most once an hour for the same three. */
   see: (accountId: string, deviceId: string, product: string, release: number, at: number) => Promise<void>

@@ -1,22 +1,44 @@
-/** Cursors of pages: signed, so that one can be neither made up nor used by another. */
+/** Cursors of pages: signed, so that one can be neither made up nor used by another, nor for another question. */
+import { z } from 'zod'
 import { Problem } from './problem.ts'
 
+/** Where a page ended in a list by time, in which several may share a millisecond. `at`: epoch ms; `id`: a UUID. */
+export interface Place { at: number, id: string }
+
+/** `owner` says who asked what: a cursor is good for the same again. */
 export interface Cursors {
-  write: (position: number, owner: string) => string
+  /** `position`: what JSON can hold. */
+  write: (position: number | object, owner: string) => string
   /** The position of a cursor; undefined where none is given. Throws `Problem` for one that was not given to this owner. */
   readFrom: (cursor: string | undefined, owner: string) => number | undefined
+  /** The same for a list by time. */
+  readPlaceFrom: (cursor: string | undefined, owner: string) => Place | undefined
+  /** The same for any position; `shape`: of what is written for this owner. */
+  readAs: <Position>(cursor: string | undefined, owner: string, shape: z.ZodType<Position>) => Position | undefined
 }
+
+const placeShape = z.object({ at: z.number(), id: z.string() })
 
 /** `sign`: a keyed hash. `same` compares two of them in constant time. */
 export function makeCursors (sign: (text: string) => string, same: (a: string, b: string) => boolean): Cursors {
   const signatureOf = (position: string, owner: string): string => sign(`cursor:${position}:${owner}`).slice(0, 32)
+
+  const readAs: Cursors['readAs'] = (cursor, owner, shape) => {
+    if (cursor === undefined) return undefined
+    const [, text = '', signature = ''] = /^(.*)\.([^.]*)$/s.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
+    // What is signed was written here; it may be of another shape when it was written by an older release.
+    const read = same(signatureOf(text, owner), signature) ? shape.safeParse(JSON.parse(text)) : undefined
+    if (read?.success === true) return read.data
+    throw new Problem('invalid-request', { errors: [{ pointer: '/cursor', detail: 'is not a cursor that was given to you for this' }] })
+  }
+
   return {
-    write: (position, owner) => Buffer.from(`${String(position)}.${signatureOf(String(position), owner)}`).toString('base64url'),
-    readFrom (cursor, owner) {
-      if (cursor === undefined) return undefined
-      const [position = '', signature = ''] = Buffer.from(cursor, 'base64url').toString('latin1').split('.')
-      if (/^[0-9]{1,15}$/.test(position) && same(signatureOf(position, owner), signature)) return Number(position)
-      throw new Problem('invalid-request', { errors: [{ pointer: '/cursor', detail: 'is not a cursor that was given to you' }] })
-    }
+    write (position, owner) {
+      const text = JSON.stringify(position)
+      return Buffer.from(`${text}.${signatureOf(text, owner)}`).toString('base64url')
+    },
+    readFrom: (cursor, owner) => readAs(cursor, owner, z.number()),
+    readPlaceFrom: (cursor, owner) => readAs(cursor, owner, placeShape),
+    readAs
   }
 }

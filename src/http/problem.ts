@@ -35,6 +35,8 @@ export const problems = {
   'unsupported-media-type': { status: 415, title: 'The body is in a form that is not understood', help: 'Send application/json in UTF-8, plain or as gzip, zstd or br.' },
   'expectation-failed': { status: 417, title: 'This expectation cannot be met', help: 'Send no Expect header, or "100-continue".' },
   'purpose-not-changeable': { status: 422, title: 'This purpose cannot be switched off', help: 'It is needed to run the service. "contact" answers questions about it.' },
+  'range-reversed': { status: 422, title: 'The time range ends before it begins', help: 'Give a "from" that is not later than "to".' },
+  'range-too-long': { status: 422, title: 'The time range is too long', help: 'Ask for at most 400 days at a time.' },
   'unknown-purpose': { status: 422, title: 'There is no such purpose', help: 'See /v1/catalog for the purposes.' },
   'email-unknown': { status: 422, title: 'No e-mail address is known for this account', help: 'Ask your issuer for a token with the scope that carries the address.' },
   'method-not-accepted': { status: 422, title: 'This challenge does not accept this method', help: 'See "methods" of the challenge.' },

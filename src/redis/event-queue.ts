@@ -2,7 +2,7 @@
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../domain/unavailable.ts'
-import type { EventQueue, QueuedBatch } from '../flows/ports.ts'
+import type { EventQueue, QueueBooks, QueuedBatch, QueuedEvents } from '../flows/ports.ts'
 
 export const eventQueueName = 'events'
 /** One hash tag for all keys of the queues, as Redis Cluster needs. */
@@ -17,7 +17,7 @@ export interface QueueDepth {
   oldestAgeMs: number
 }
 
-export interface EventQueueHandle extends EventQueue {
+export interface EventQueueHandle extends EventQueue, QueueBooks {
   depth: () => Promise<QueueDepth>
   close: () => Promise<void>
 }
@@ -59,6 +59,36 @@ export function makeEventQueue (redis: Redis): EventQueueHandle {
         oldestAgeMs: since.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...since))
       }
     },
+    async pendingAndDead (received) {
+      const books: QueuedEvents = { pending: 0, dead: 0, dropped: 0, rejected: 0, requestIds: [] }
+      try {
+        // The ids of all states are read in one step each; of a job that is gone by the time it is looked at, ClickHouse knows.
+        const dead = new Set(await queue.getRanges(['failed'], 0, -1))
+        const jobs = [...new Set([...dead, ...await queue.getRanges(['waiting', 'prioritized', 'active', 'delayed'], 0, -1)])]
+        for (let from = 0; from < jobs.length; from += pageJobs) {
+          const page = jobs.slice(from, from + pageJobs)
+          const found = await Promise.all(page.map(async id => await redis.hget(queue.toKey(id), 'data')))
+          for (const [index, data] of found.entries()) {
+            if (data !== null) addBatch(books, JSON.parse(data) as QueuedBatch, dead.has(page[index] ?? ''), received)
+          }
+        }
+      } catch (cause) {
+        throw new Unavailable('the queue', { cause })
+      }
+      return books
+    },
     close: async () => { await queue.close() }
+  }
+}
+
+/** How many batches are held in memory at once to be counted. */
+const pageJobs = 100
+
+function addBatch (books: QueuedEvents, { requestId, receivedAt, counts }: QueuedBatch, isDead: boolean, received?: { from: number, to: number }): void {
+  if (received !== undefined && (receivedAt < received.from || receivedAt >= received.to)) return
+  books.requestIds.push(requestId)
+  for (const { outcome, count } of counts) {
+    if (outcome === 'accepted') books[isDead ? 'dead' : 'pending'] += count
+    else if (outcome === 'dropped' || outcome === 'rejected') books[outcome] += count
   }
 }

@@ -19,6 +19,10 @@ const ownNames = new Set(['query', 'query_id', 'database', 'enable_http_compress
 const switches: BridgeSwitches = { user: 'default', password: '', slowInserts: 0, slowMs: 0, droppedAnswers: 0 }
 const statistics: BridgeStatistics = { inserts: 0, compressedRequests: 0, compressedAnswers: 0 }
 
+/** Limits of a server as it comes: `http_max_uri_size` lies higher, but what stands before one often lower; `http_max_field_value_size`. */
+const addressLengthMax = 16_384
+const fieldBytesMax = 131_072
+
 class Refused extends Error {
   readonly status: number
   readonly code: string
@@ -43,9 +47,11 @@ async function answer (request: IncomingMessage, response: ServerResponse): Prom
   }
   const isCompressed = request.headers['content-encoding'] === 'gzip'
   const sent = await buffer(request)
-  const body = (isCompressed ? gunzipSync(sent) : sent).toString()
+  const form = readForm(request, sent)
+  const body = form?.get('query') ?? (isCompressed ? gunzipSync(sent) : sent).toString()
   checkUser(request)
-  const parameters = readAddress(searchParams)
+  if ((request.url ?? '').length > addressLengthMax) throw new Refused(414, '1000', 'POCO_EXCEPTION', 'URI too long ')
+  const parameters = { ...readAddress(searchParams), ...form === undefined ? {} : readAddress(new URLSearchParams([...form].filter(([name]) => name !== 'query'))) }
   const query = searchParams.get('query')
   const statement = query === null ? body : `${query}\n${body}`
   const isInsert = /^\s*INSERT/i.test(statement)
@@ -66,6 +72,18 @@ async function answer (request: IncomingMessage, response: ServerResponse): Prom
   response.end(compress ? gzipSync(result) : result)
 }
 
+/** The fields of a form, if that is what was sent; each within what the server takes. */
+function readForm ({ headers }: IncomingMessage, sent: Buffer): Map<string, string> | undefined {
+  const boundary = /^multipart\/form-data; boundary=(.+)$/.exec(headers['content-type'] ?? '')?.[1]
+  if (boundary === undefined) return undefined
+  const fields = sent.toString().split(`--${boundary}`).flatMap((part): Array<[string, string]> => {
+    const [, name, value] = /^\r\nContent-Disposition: form-data; name="(\w+)"\r\n(?:[^\r\n]+\r\n)*\r\n(.*)\r\n$/s.exec(part) ?? []
+    return name === undefined || value === undefined ? [] : [[name, value]]
+  })
+  if (fields.some(([, value]) => Buffer.byteLength(value) > fieldBytesMax)) throw new Refused(400, '1000', 'POCO_EXCEPTION', 'HTML Form Exception: Field value too long ')
+  return new Map(fields)
+}
+
 function checkUser ({ headers }: IncomingMessage): void {
   const basic = Buffer.from(/^Basic (.+)$/.exec(headers.authorization ?? '')?.[1] ?? '', 'base64').toString()
   const given = headers.authorization === undefined ? `${String(headers['x-clickhouse-user'])}:${String(headers['x-clickhouse-key'])}` : basic
@@ -73,11 +91,14 @@ function checkUser ({ headers }: IncomingMessage): void {
 }
 
 /** The parameters of a statement, unescaped. What is neither a parameter nor a setting is refused, as the server does. */
-function readAddress (searchParams: URLSearchParams): Record<string, string> {
+function readAddress (searchParams: URLSearchParams): Record<string, string | string[]> {
   const escapes: Record<string, string> = { t: '\t', n: '\n', r: '\r', 0: '\0', b: '\b', f: '\f' }
-  const parameters: Record<string, string> = {}
+  const unescape = (text: string): string => text.replace(/\\(.)/gs, (_, letter: string) => escapes[letter] ?? letter)
+  const parameters: Record<string, string | string[]> = {}
   for (const [name, value] of searchParams) {
-    if (name.startsWith('param_')) parameters[name.slice(6)] = value.replace(/\\(.)/gs, (_, letter: string) => escapes[letter] ?? letter)
+    // The elements of a list of texts are quoted, each by itself.
+    const texts = value.startsWith("['") ? [...value.matchAll(/'((?:[^'\\]|\\.)*)'/gs)].map(([, text = '']) => unescape(text)) : undefined
+    if (name.startsWith('param_')) parameters[name.slice(6)] = texts ?? unescape(value)
     else if (!ownNames.has(name) && !settings.has(name)) throw new Refused(404, '115', 'UNKNOWN_SETTING', `Setting ${name} is neither a builtin setting nor started with the prefix 'SQL_'. `)
   }
   const database = searchParams.get('database') ?? 'default'

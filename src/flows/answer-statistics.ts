@@ -1,0 +1,103 @@
+/** The privacy team counts: how many agreed and when, and what became of events. The books must balance. */
+import { startsIn, wholeIntervals, type Interval, type Span } from '../domain/calendar.ts'
+import type { Catalog } from '../domain/catalog.ts'
+import type { LedgerHead } from '../domain/ledger-head.ts'
+import type { LedgerProgress, QueueBooks } from './ports.ts'
+import type { DecisionColumn, DecisionRow, PrivacyStatistics } from './privacy-ports.ts'
+
+export interface AnswerStatisticsDeps {
+  catalog: Catalog
+  progress: LedgerProgress
+  statistics: PrivacyStatistics
+  queueBooks: QueueBooks
+}
+
+/** How many choices stood at the end of an interval, and what changed in it. `start`: epoch ms. */
+export interface ConsentCounts {
+  start: number
+  granted: number
+  denied: number
+  absent: number
+  changes: { granted: number, denied: number, cleared: number }
+}
+
+/** What became of all events of a span. */
+export interface Books {
+  received: number
+  accepted: number
+  dropped: number
+  rejected: number
+  stored: number
+  droppedAtWrite: number
+  /** Accepted events that the table refused; among the dead. */
+  failed: number
+  pending: number
+  dead: number
+  balanced: boolean
+}
+
+export interface AnswerStatistics {
+  consents: (purpose: string, scope: 'account' | 'device', interval: Interval, span: Span) => Promise<'unknown-purpose' | { series: ConsentCounts[], head: LedgerHead }>
+  /** Counts by whole days: `span` is widened to them. */
+  decisions: (columns: readonly DecisionColumn[], interval: Interval | undefined, span: Span) => Promise<{ span: Span, rows: DecisionRow[], books: Books, head: LedgerHead }>
+}
+
+export function makeAnswerStatistics ({ catalog, progress, statistics, queueBooks }: AnswerStatisticsDeps): AnswerStatistics {
+  return {
+    async consents (purpose, scope, interval, span) {
+      if (!catalog.purposes.some(({ id }) => id === purpose)) return 'unknown-purpose'
+      const head = await progress.caughtUp()
+      const whole = wholeIntervals(interval, span)
+      const changes = await statistics.consentChanges(purpose, scope, interval, whole)
+      const standing = { granted: 0, denied: 0, first: 0, subjects: 0 }
+      const add = (before: number): void => {
+        for (let change = changes[0]; change !== undefined && change.start < before; change = changes[0]) {
+          standing.granted += change.granted - change.grantedBefore
+          standing.denied += change.denied - change.deniedBefore
+          standing.first += change.first
+          standing.subjects += change.subjects
+          changes.shift()
+        }
+      }
+      const series = startsIn(interval, whole).map(start => {
+        add(start)
+        const changed = changes[0]?.start === start ? changes[0] : { granted: 0, denied: 0, cleared: 0 }
+        add(start + 1)
+        const { granted, denied, first, subjects } = standing
+        // Of devices only those are known that chose; an account is known from whatever it chose first.
+        const known = scope === 'account' ? subjects : first
+        return { start, granted, denied, absent: known - granted - denied, changes: { granted: changed.granted, denied: changed.denied, cleared: changed.cleared } }
+      })
+      return { series, head }
+    },
+
+    async decisions (columns, interval, asked) {
+      const head = await progress.caughtUp()
+      const span = wholeIntervals('day', asked)
+      // The queue first: what leaves it meanwhile is left out of the sums, as it is counted here.
+      const queued = await queueBooks.pendingAndDead(span)
+      const [rows, stored] = await Promise.all([statistics.decisions(columns, interval, span), statistics.books(span, queued.requestIds)])
+      const accepted = stored.accepted + queued.pending + queued.dead
+      const dropped = stored.dropped + queued.dropped
+      const rejected = stored.rejected + queued.rejected
+      const dead = stored.failed + queued.dead
+      return {
+        span,
+        rows,
+        head,
+        books: {
+          received: accepted + dropped + rejected,
+          accepted,
+          dropped,
+          rejected,
+          stored: stored.stored,
+          droppedAtWrite: stored.droppedAtWrite,
+          failed: stored.failed,
+          pending: queued.pending,
+          dead,
+          balanced: stored.uneven === 0 && accepted === stored.stored + stored.droppedAtWrite + queued.pending + dead
+        }
+      }
+    }
+  }
+}
