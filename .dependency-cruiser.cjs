@@ -14,6 +14,7 @@ const driversByEdge = {
   clickhouse: ['@clickhouse/client', 'chdb'],
   crypto: ['jose', 'zod'],
   dev: ['jose'],
+  files: [],
   mail: ['nodemailer'],
   metrics: ['prom-client'],
   otp: ['otplib', 'qr'],

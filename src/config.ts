@@ -37,6 +37,7 @@ const shape = z.object({
   REGION_POLICY_FILE: text.optional(),
   DEV_TOOLS: z.enum(['on', 'off']).optional(),
   PRIVACY_CONTACT: z.email().optional(),
+  CONTROLLER_NAME: z.string().regex(/^\P{Cc}{1,200}$/u, 'must be 1 to 200 characters').optional(),
   PSEUDONYM_KEY: key.optional(),
   LEDGER_KEY: key.optional(),
   VERIFICATION_PEPPER: key.optional(),

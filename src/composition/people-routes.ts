@@ -26,6 +26,7 @@ import { makeOutbox } from '../redis/outbox.ts'
 import { makeSecurityStore } from '../redis/security-store.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
 import { makeErasureRequests } from './erasures.ts'
+import { makeOwnExportRoutes } from './exports.ts'
 import type { Parts } from './parts.ts'
 
 /** What lets a person see and change their settings, and prove that they may. */
@@ -94,6 +95,7 @@ export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): P
     privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors }),
     twoStepRoutes({ manageTwoStep, verifyPerson, qrSvg, privacyContact, cursors }),
     adminRoutes({ manageTwoStep }),
+    ...makeOwnExportRoutes(parts, clickhouse, { changeSettings, manageTwoStep, verifyPerson }),
     myErasureRoutes({ requestErasure: makeErasureRequests(parts, clickhouse), verifyPerson }),
     verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })
   ]

@@ -8,6 +8,7 @@ import { organizationRoutes } from '../http/routes/organizations.ts'
 import { teamRoutes } from '../http/team-routes.ts'
 import { makeOutbox } from '../redis/outbox.ts'
 import { makeErasureRequests } from './erasures.ts'
+import { makeTeamExportRoutes } from './exports.ts'
 import type { Parts } from './parts.ts'
 import { makePrivacyQuestions } from './privacy.ts'
 

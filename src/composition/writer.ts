@@ -15,6 +15,7 @@ import { frameCodec } from '../redis/frame-codec.ts'
 import { startMailWorker } from '../redis/mail-queue.ts'
 import { makeOutbox, type Waiting } from '../redis/outbox.ts'
 import { makeWithdrawals, startErasing } from './erasures.ts'
+import { startExporting } from './exports.ts'
 import { repeat } from './repeat.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
 import type { Parts } from './parts.ts'
@@ -54,6 +55,8 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
     const draining = repeat(async () => await drain() === 0 ? outboxPollMs : 0, error => { tell('outbox-drain-failed', error) }, 1000)
     closers.push(draining.stop)
   }
+
+  startExporting(parts, clickhouse)
 
   const mailRedis = redisForWorker()
   const mailWorker = startMailWorker(mailRedis, { deliver: postOffice.deliver, now, onTrouble: tell })

@@ -11,6 +11,12 @@ export function sha256Hex (text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
+/** SHA-256 in hex of what is fed to it piece by piece. */
+export function makeDigest (): { update: (bytes: string | Uint8Array) => void, hex: () => string } {
+  const hash = createHash('sha256')
+  return { update: bytes => { hash.update(bytes) }, hex: () => hash.digest('hex') }
+}
+
 /** Stands for an account or a device where nobody should see which: 128 bits in hex; empty for none. */
 export function makePseudonym (key: Buffer): (kind: 'account' | 'device', id: string | undefined) => string {
   const ready = createSecretKey(key)

@@ -10,6 +10,7 @@ declare module 'ioredis' {
     writeConsent: (record: string, outbox: string, spent: string, security: string, count: string, ...args: Array<string | number>) => Result<string, Context>
     openErasure: (erasure: string, open: string, record: string, spent: string, security: string, ...args: Array<string | number>) => Result<string, Context>
     replacePolicy: (policy: string, ...args: string[]) => Result<number, Context>
+    startOwnExport: (ownExport: string, spent: string, security: string, ...args: Array<string | number>) => Result<string, Context>
     openChallenge: (challenge: string, open: string, opened: string, security: string, ...args: Array<string | number>) => Result<number, Context>
     recordSend: (challenge: string, sends: string, ...args: Array<string | number>) => Result<[string, number], Context>
     reserveAttempt: (challenge: string, security: string, ...args: Array<string | number>) => Result<[string, number?, string?, number?, number?], Context>
@@ -23,6 +24,7 @@ const scripts: ReadonlyArray<{ command: string, file: string, keys: number }> = 
   { command: 'writeConsent', file: 'write-consent.lua', keys: 5 },
   { command: 'openErasure', file: 'open-erasure.lua', keys: 5 },
   { command: 'replacePolicy', file: 'replace-policy.lua', keys: 1 },
+  { command: 'startOwnExport', file: 'start-own-export.lua', keys: 3 },
   { command: 'openChallenge', file: 'open-challenge.lua', keys: 4 },
   { command: 'recordSend', file: 'record-send.lua', keys: 2 },
   { command: 'reserveAttempt', file: 'reserve-attempt.lua', keys: 2 },
