@@ -9,6 +9,8 @@ export interface Options {
   batches: number
   /** Backup codes in one run of the verify benchmark. */
   codes: number
+  /** Accounts of the privacy benchmark. */
+  accounts: number
   /** Tells how far it is. */
   say: (text: string) => void
 }

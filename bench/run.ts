@@ -2,23 +2,28 @@
 import { parseArgs } from 'node:util'
 import { measureAccept } from './accept.ts'
 import type { Options } from './part.ts'
+import { measurePrivacy } from './privacy.ts'
 import { measureStore } from './store.ts'
 import { renderTable, type Row } from './table.ts'
 import { eventsPerBatch } from './traffic.ts'
 import { measureVerify } from './verify.ts'
 
-const parts: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = { accept: measureAccept, store: measureStore, verify: measureVerify }
+const parts: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = { accept: measureAccept, store: measureStore, verify: measureVerify, privacy: measurePrivacy }
+const partsByDefault = 'accept,store,verify'
 
-const help = `Usage: npm run bench -- [--only=accept,store,verify] [--runs=5] [--seconds=4] [--batches=3000] [--codes=40]
+const help = `Usage: npm run bench -- [--only=${partsByDefault}] [--runs=5] [--seconds=4] [--batches=3000] [--codes=40]
+       npm run bench -- --only=privacy [--runs=5] [--accounts=1000000]
 
 Measures accepted and stored events per second, and verifications per second with what they cost
 intake, each against the bare thing in alternating runs, and prints medians and ratios.
-Takes a few minutes; uses only this machine.
-  --only     the parts to measure: ${Object.keys(parts).join(', ')}
+Takes a few minutes; uses only this machine. How fast the privacy team is answered is measured
+only when asked for: to make its data takes longer than all the rest, and several GB of disk.
+  --only     the parts to measure, of ${Object.keys(parts).join(', ')}
   --runs     alternating runs of each
   --seconds  length of one run of the accept benchmark
   --batches  batches of ${String(eventsPerBatch)} events in one run of the store benchmark
   --codes    backup codes in one run of the verify benchmark
+  --accounts accounts of the privacy benchmark, with 10 ledger entries and 20 events each
 `
 
 /** @throws with one clear line when an argument is of no use */
@@ -26,19 +31,19 @@ function readArguments (): { chosen: string[], options: Options } | undefined {
   const text = (value: string): { type: 'string', default: string } => ({ type: 'string', default: value })
   const { values } = parseArgs({
     options: {
-      only: text(Object.keys(parts).join(',')), runs: text('5'), seconds: text('4'), batches: text('3000'), codes: text('40'), help: { type: 'boolean', default: false }
+      only: text(partsByDefault), runs: text('5'), seconds: text('4'), batches: text('3000'), codes: text('40'), accounts: text('1000000'), help: { type: 'boolean', default: false }
     }
   })
   if (values.help) return undefined
   const chosen = values.only.split(',')
   const unknown = chosen.find(name => !Object.hasOwn(parts, name))
   if (unknown !== undefined) throw new Error(`there is no part ${unknown}; see --help`)
-  const number = (name: 'runs' | 'seconds' | 'batches' | 'codes'): number => {
+  const number = (name: 'runs' | 'seconds' | 'batches' | 'codes' | 'accounts'): number => {
     const value = Number(values[name])
     if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a whole number above 0`)
     return value
   }
-  return { chosen, options: { runs: number('runs'), seconds: number('seconds'), batches: number('batches'), codes: number('codes'), say } }
+  return { chosen, options: { runs: number('runs'), seconds: number('seconds'), batches: number('batches'), codes: number('codes'), accounts: number('accounts'), say } }
 }
 
 function say (text: string): void {

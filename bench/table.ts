@@ -6,8 +6,10 @@ export interface Row {
   unit: string
   /** The same measured without what is in question, in the same unit; left out where there is nothing to compare with. */
   against?: { what: string, value: number }
-  /** What the ratio is to reach. */
-  target?: number
+  /** What the ratio, or the value itself, is to reach. */
+  target?: { ratioAtLeast: number } | { ratioAtMost: number } | { atMost: number }
+  /** How many times as much it is as with a tenth of the data. */
+  growth?: number
   /** How far apart the runs were, as a share of their median. */
   spread: number
 }
@@ -15,16 +17,23 @@ export interface Row {
 const none = '–'
 
 export function renderTable (rows: readonly Row[]): string {
-  const lines = rows.map(({ what, value, unit, against, target }) => [
+  const lines = rows.map(({ what, value, unit, against, target, growth }) => [
     what,
     `${show(value)} ${unit}`,
     against?.what ?? none,
     against === undefined ? none : show(against.value),
     against === undefined ? none : (value / against.value).toFixed(2),
-    target === undefined ? none : `≥ ${target.toFixed(2)}`
+    target === undefined ? none : showTarget(target, unit),
+    growth === undefined ? none : `× ${growth.toFixed(1)}`
   ])
-  return [['what', 'median', 'against', 'median', 'ratio', 'target'], Array<string>(6).fill('---'), ...lines]
+  const titles = ['what', 'median', 'against', 'median', 'ratio', 'target', 'growth from a tenth']
+  return [titles, titles.map(() => '---'), ...lines]
     .map(cells => `| ${cells.join(' | ')} |\n`).join('')
+}
+
+function showTarget (target: NonNullable<Row['target']>, unit: string): string {
+  if ('atMost' in target) return `≤ ${String(target.atMost)} ${unit}`
+  return 'ratioAtLeast' in target ? `ratio ≥ ${target.ratioAtLeast.toFixed(2)}` : `ratio ≤ ${target.ratioAtMost.toFixed(2)}`
 }
 
 /** Three digits at least. */

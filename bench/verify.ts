@@ -69,6 +69,7 @@ export async function measureVerify ({ runs, codes, say }: Options): Promise<Row
         value: median(busy),
         unit: 'ms',
         against: { what: 'the same while nobody verifies', value: median(idle) },
+        target: { ratioAtMost: 5 },
         spread: spreadOf(idle, busy)
       }
     ]
