@@ -94,3 +94,21 @@ t.test('an id that is none is 404, whatever it looks like', async t => {
     if (wrong !== id) t.match(await findErasure(service, wrong), { status: 404 }, wrong)
   }
 })
+
+t.test('a no that is said at the same moment is not lost, and neither is the tombstone', async t => {
+  const body = { reason: 'a letter' }
+  const admin = await service.token({ sub: 'team', scope: 'privacy:admin' })
+  await Promise.all(Array.from({ length: 30 }, async (_, index) => {
+    const name = `both-${String(index)}`
+    const token = await service.token({ sub: name })
+    const [stopped, ...asked] = await Promise.all([
+      service.call('POST', '/v1/me/privacy/stop', { token }), ...Array.from({ length: 3 }, async () => await eraseFor(service, { ...body, account_id: name }, admin))
+    ])
+    t.equal(stopped.status, 200)
+    const times = asked.map(answer => answer.body['requested_at'] as string)
+    t.equal(new Set(times).size, 3, 'each reaches further than the one before')
+    const { body: settings } = await service.call('GET', '/v1/me/privacy', { token })
+    t.match(settings['account'], { product_analytics: { state: 'denied' }, diagnostics: { state: 'denied' } }, name)
+    t.equal(await isErased(token), true, name)
+  }))
+})
