@@ -14,9 +14,11 @@ export type LedgerFault =
 /** An entry and how it is filed. `sequence` is its place among all entries of its partition, 0 for entries of before there were any. */
 export interface FiledEntry { subject: string, entry: LedgerEntry, previous: string, partition: number, sequence: number }
 
-/** The text that an entry's hash seals. */
-export function sealedText ({ hash: _, ...sealed }: LedgerEntry): string {
-  return canonicalJson(sealed)
+/** The text that an entry's hash seals: its canonical JSON without the hash. Its members are written in their order, not sorted: there are many entries. */
+export function sealedText (entry: LedgerEntry): string {
+  const { account_id, actor, decision, device_id, effective_at, entry_id, notice_version, prev_hash, purpose, recorded_at, revision, scope, verified_by, via } = entry
+  const before = JSON.stringify({ account_id, actor, decision, device_id, effective_at, entry_id, notice_version, prev_hash, purpose, recorded_at, revision, scope, verified_by })
+  return `${before.slice(0, -1)},"via":${via === null ? 'null' : canonicalJson(via)}}`
 }
 
 /** `isRepeated`: it is the entry before it, which arrived twice. */

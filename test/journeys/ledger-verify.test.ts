@@ -1,0 +1,172 @@
+import t from 'tap'
+import { signIn, type Answer } from '../support/api.ts'
+import { asTeam, edit, meddle, remove } from '../support/meddle.ts'
+import { startTestService } from '../support/service.ts'
+
+const service = await startTestService(t)
+const team = asTeam(service)
+const verify = async (body?: unknown): Promise<Answer> => await team('POST', 'ledger/verify', body)
+const verdict = async (): Promise<Record<string, any>> => (await verify()).body
+
+const names = ['ada', 'bob', 'eve']
+const people = []
+for (const name of names) {
+  const person = await signIn(service, name, 'product_analytics')
+  for (const decision of ['denied', 'granted', 'denied']) await person.choose({ product_analytics: decision })
+  people.push(person)
+}
+
+const checkpoints = async (): Promise<Array<Record<string, any>>> => await service.sql('SELECT * FROM ledger_checkpoints ORDER BY at')
+
+t.test('a ledger as it was written is whole, and the check of it is signed', async t => {
+  const { status, body } = await verify()
+  t.equal(status, 200)
+  t.match(body, { checked: 12, unplaced: 0, ok: true, checkpoints: { ok: true }, ledger_head: { entries: 12 } })
+  t.notOk('first_bad' in body)
+  t.match((await checkpoints()).at(-1), { signature: /^[0-9a-f]{64}$/ })
+  const [line] = service.logs.filter(line => line.includes('ledger.checkpointed')).map(line => JSON.parse(line) as Record<string, any>)
+  t.same(Object.keys(line!).filter(name => !['level', 'time', 'pid', 'hostname', 'msg'].includes(name)).sort(), ['sequences', 'signature'])
+  t.match(await verify({}), { status: 200, body: { ok: true, checkpoints: { checked: (await checkpoints()).length } } })
+})
+
+t.test('one account\'s part can be verified alone', async t => {
+  t.match(await verify({ account_id: 'ada' }), { status: 200, body: { checked: 4, ok: true, ledger_head: { entries: 12 } } })
+  t.match(await verify({ device_id: 'pc-ada' }), { status: 200, body: { checked: 0, ok: true } })
+})
+
+t.test('who may not read has nothing verified, and a wrong shape is refused', async t => {
+  t.match(await asTeam(service, 'settings telemetry:write')('POST', 'ledger/verify'), { status: 403, body: { type: '/problems/insufficient-scope' } })
+  t.equal((await asTeam(service, 'privacy:read')('POST', 'ledger/verify')).status, 200)
+  for (const body of [{ account_id: 1 }, { account_id: '' }, { account_id: 'a', device_id: 'b' }, { device_id: 'a b' }, { all: true }, [], 'x', 1]) {
+    t.match(await verify(body), { status: 400 }, JSON.stringify(body))
+  }
+})
+
+/** Each case takes place after the one before was made good: what is done, what shows, how it is undone. */
+interface Case { what: string, done: string[], shows: Record<string, unknown>, checkpointsOk?: boolean, undone: string[], alone?: Record<string, string> }
+
+const bob = (revision: number): string => `subject = 'a:bob' AND revision = ${String(revision)}`
+const copyOf = (where: string): string[] => ['DROP TABLE IF EXISTS kept', `CREATE TABLE kept ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM consent_ledger WHERE ${where}`]
+
+const cases: Case[] = [
+  {
+    what: 'an entry whose decision was edited',
+    done: [...copyOf(bob(2)), edit('decision = \'granted\'', bob(2))],
+    shows: { what: 'hash', subject: { kind: 'account', id: 'bob' }, revision: 2 },
+    undone: [edit('decision = \'denied\'', bob(2))],
+    alone: { account_id: 'bob' }
+  },
+  {
+    what: 'an entry whose hash was edited',
+    done: [...copyOf(bob(2)), edit('hash = repeat(\'0\', 64)', bob(2))],
+    shows: { what: 'hash', revision: 2 },
+    checkpointsOk: false,
+    undone: [remove(bob(2)), 'INSERT INTO consent_ledger SELECT * FROM kept']
+  },
+  {
+    what: 'what an entry is said to have changed',
+    done: [edit('previous = \'absent\'', bob(3))],
+    shows: { what: 'chain', subject: { kind: 'account', id: 'bob' }, revision: 3 },
+    undone: [edit('previous = \'denied\'', bob(3))]
+  },
+  {
+    what: 'two entries that were swapped',
+    done: [...copyOf(`${bob(2)} OR ${bob(3)}`), remove(`${bob(2)} OR ${bob(3)}`), 'INSERT INTO consent_ledger SELECT * REPLACE (5 - revision AS revision) FROM kept'],
+    shows: { what: 'hash', revision: 2 },
+    undone: [remove(`${bob(2)} OR ${bob(3)}`), 'INSERT INTO consent_ledger SELECT * FROM kept']
+  },
+  {
+    what: 'an entry that was removed in the middle',
+    done: [...copyOf(bob(2)), remove(bob(2))],
+    shows: { what: 'revision_missing', subject: { kind: 'account', id: 'bob' }, revision: 3 },
+    checkpointsOk: false,
+    undone: ['INSERT INTO consent_ledger SELECT * FROM kept'],
+    alone: { account_id: 'bob' }
+  },
+  {
+    what: 'a first entry that was removed',
+    done: [...copyOf(bob(1)), remove(bob(1))],
+    shows: { what: 'revision_missing', revision: 2 },
+    checkpointsOk: false,
+    undone: ['INSERT INTO consent_ledger SELECT * FROM kept'],
+    alone: { account_id: 'bob' }
+  },
+  {
+    what: 'a subject that was removed whole',
+    done: [...copyOf('subject = \'a:bob\''), remove('subject = \'a:bob\'')],
+    shows: { what: 'sequence_missing', sequence: 1 },
+    checkpointsOk: false,
+    undone: ['INSERT INTO consent_ledger SELECT * FROM kept']
+  },
+  {
+    what: 'a last entry that was cut off',
+    done: [...copyOf(bob(4)), remove(bob(4))],
+    shows: { what: 'tail_missing', subject: { kind: 'account', id: 'bob' }, revision: 4 },
+    checkpointsOk: false,
+    undone: ['INSERT INTO consent_ledger SELECT * FROM kept'],
+    alone: { account_id: 'bob' }
+  },
+  {
+    what: 'an entry that was filed in another partition',
+    done: [...copyOf(bob(4)), edit('partition = (partition + 1) % 16', bob(4))],
+    shows: { what: 'partition', subject: { kind: 'account', id: 'bob' }, revision: 4 },
+    checkpointsOk: false,
+    undone: [edit('partition = (partition + 15) % 16', bob(4))]
+  },
+  {
+    what: 'an entry that was copied to another subject',
+    done: ['INSERT INTO consent_ledger SELECT * REPLACE (\'a:mallory\' AS subject) FROM (SELECT * FROM consent_ledger WHERE subject = \'a:bob\' AND revision = 1)'],
+    shows: { what: 'partition', revision: 1 },
+    undone: [remove('subject = \'a:mallory\'')]
+  },
+  {
+    what: 'a second entry of one revision',
+    done: ['INSERT INTO consent_ledger SELECT * REPLACE (generateUUIDv4() AS entry_id, 0 AS sequence) FROM consent_ledger WHERE subject = \'a:bob\' AND revision = 4',
+      ...copyOf(`${bob(4)} AND sequence = 0`)],
+    shows: { what: /^(?:hash|forked)$/, subject: { kind: 'account', id: 'bob' }, revision: 4 },
+    undone: [remove(`${bob(4)} AND sequence = 0`)]
+  },
+  {
+    what: 'a checkpoint that was edited',
+    done: ['DROP TABLE IF EXISTS kept', 'CREATE TABLE kept ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM ledger_checkpoints', 'ALTER TABLE ledger_checkpoints UPDATE sequences = arrayMap(x -> 0, sequences) WHERE 1'],
+    shows: { what: 'checkpoint_signature' },
+    checkpointsOk: false,
+    undone: [remove('1', 'ledger_checkpoints'), 'INSERT INTO ledger_checkpoints SELECT * FROM kept']
+  },
+  {
+    what: 'a newest checkpoint that was deleted',
+    done: [remove('1', 'ledger_checkpoints')],
+    shows: { what: 'checkpoint_broken' },
+    checkpointsOk: false,
+    undone: ['INSERT INTO ledger_checkpoints SELECT * FROM kept']
+  }
+]
+
+for (const { what, done, shows, checkpointsOk = true, undone, alone } of cases) {
+  t.test(`${what} shows`, async t => {
+    await meddle(service, done)
+    t.match(await verdict(), { ok: false, first_bad: shows, checkpoints: { ok: checkpointsOk } })
+    if (alone !== undefined) t.match((await verify(alone)).body, { ok: false, first_bad: shows })
+    t.match((await verify({ account_id: 'ada' })).body, { ok: true }, 'and only there')
+    await meddle(service, undone)
+    t.match(await verdict(), { ok: true, checked: 12 }, 'and is gone once it is made good')
+  })
+}
+
+t.test('an entry that arrived twice is no fault', async t => {
+  await meddle(service, ['SYSTEM STOP MERGES consent_ledger', 'INSERT INTO consent_ledger SELECT * FROM consent_ledger WHERE subject = \'a:bob\''])
+  t.equal(await service.count('consent_ledger WHERE subject = \'a:bob\''), 8)
+  t.match(await verdict(), { ok: true, checked: 12 })
+})
+
+t.test('what was written over an entry shows, even before ClickHouse has merged the two', async t => {
+  await meddle(service, ['SYSTEM STOP MERGES consent_ledger', `INSERT INTO consent_ledger SELECT * REPLACE ('granted' AS decision) FROM consent_ledger WHERE ${bob(4)} LIMIT 1`])
+  t.match(await verdict(), { ok: false, first_bad: { what: 'hash', subject: { kind: 'account', id: 'bob' }, revision: 4 } })
+  await meddle(service, [`ALTER TABLE consent_ledger DELETE WHERE ${bob(4)} AND decision = 'granted'`])
+  t.match(await verdict(), { ok: true })
+})
+
+t.test('entries of before places were given are counted, and are no fault', async t => {
+  await meddle(service, [...copyOf('1'), edit('sequence = 0, partition = 0, previous = \'\'', '1'), remove('1', 'ledger_checkpoints')], { wipeRedis: true })
+  t.match(await verdict(), { ok: true, checked: 12, unplaced: 12 })
+})
