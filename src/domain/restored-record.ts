@@ -4,7 +4,7 @@ import { projectEntry, type LedgerEntry } from './ledger.ts'
 
 export interface Told {
   record: ConsentRecord
-  /** Whether two branches end it: the record is then the stricter of both for each choice. */
+  /** Whether there were two branches: the record is then the stricter of both for each choice, and what was said since. */
   isForked: boolean
   /** Whether something of it cannot be proved: what was granted until there is then taken for denied. */
   isDoubtful: boolean
@@ -13,20 +13,22 @@ export interface Told {
 /** `entries`: in the order of their revisions and ids. `isSealed`: whether an entry is what was sealed. */
 export function tellRecord (entries: readonly LedgerEntry[], isSealed: (entry: LedgerEntry) => boolean): Told {
   const records = new Map([['', emptyRecord]])
-  /** The ends of all branches by their hash. */
-  const ends = new Map(records)
+  /** The ends of all branches by their hash, and when each was recorded. */
+  const ends = new Map([['', { record: emptyRecord, recordedAt: 0 }]])
+  let isForked = false
   let isDoubtful = false
-  const strictestEnd = (): ConsentRecord => [...ends.values()].reduce(stricter)
+  const strictestEnd = (): ConsentRecord => [...ends.values()].map(end => end.record).reduce(stricter)
 
   for (const claims of byRevision(entries)) {
     const proved = claims.filter(isSealed)
     if (proved.length < claims.length) isDoubtful = true
     // A forged claim counts only where no other is left, so that the chain goes on.
     const counted = proved.length > 0 ? distinct(proved) : claims.slice(0, 1)
+    if (counted.length > 1) isForked = true
     for (const entry of counted) {
       let base = records.get(entry.prev_hash)
-      if (base !== undefined && counted.length === 1 && ends.size > 1 && [...ends.values()].every(({ revision }) => revision < entry.revision)) {
-        base = strictestEnd() // Whoever wrote this entry had all branches before them.
+      if (base !== undefined && ends.size > 1 && [...ends.values()].every(end => end.record.revision < entry.revision && end.recordedAt < entry.recorded_at)) {
+        base = strictestEnd() // What is said after both branches is said of what they come to together.
         ends.clear()
       }
       if (base === undefined) {
@@ -37,10 +39,10 @@ export function tellRecord (entries: readonly LedgerEntry[], isSealed: (entry: L
       const record = proved.length > 0 ? projectEntry(base, entry) : withoutGrants(projectEntry(base, { ...entry, decision: 'denied' }))
       records.set(entry.hash, record)
       ends.delete(entry.prev_hash)
-      ends.set(entry.hash, record)
+      ends.set(entry.hash, { record, recordedAt: entry.recorded_at })
     }
   }
-  return { record: strictestEnd(), isForked: ends.size > 1, isDoubtful }
+  return { record: strictestEnd(), isForked, isDoubtful }
 }
 
 /** What stands where `current` does, once it is no longer behind what the ledger and an erasure tell; `current` itself when it is not. */

@@ -1,0 +1,55 @@
+/** The state in Redis is made again from ClickHouse: by `npm run ledger:rebuild`, and at a start that finds it behind. */
+import type { Redis } from 'ioredis'
+import type { ClickHouse } from '../clickhouse/client.ts'
+import { makeHistory } from '../clickhouse/history.ts'
+import { makeLedgerScan } from '../clickhouse/ledger-scan.ts'
+import type { Config } from '../config.ts'
+import { sealWith } from '../crypto/keyed-hash.ts'
+import { isBehind, rebuildConsents, type RebuildConsentsDeps, type RebuildProgress } from '../flows/rebuild-consents.ts'
+import { makeConsentStore } from '../redis/consent-store.ts'
+import { makeRestoredState } from '../redis/restored-state.ts'
+import { openStores, secretsOf } from './stores.ts'
+
+type OnProgress = (progress: RebuildProgress) => void
+
+function rebuildDeps (redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, onProgress: OnProgress): RebuildConsentsDeps {
+  return {
+    scan: makeLedgerScan(clickhouse.reader),
+    history: makeHistory(clickhouse.reader),
+    // What a region permits plays no part in what is restored.
+    state: makeRestoredState(redis, makeConsentStore(redis, () => 'denied')),
+    seal: sealWith(ledgerKey),
+    onProgress
+  }
+}
+
+/** With REDIS_URL and CLICKHOUSE_URL it may run beside the service; without, the service must be stopped, since it holds DATA_DIR. */
+export async function runRebuildConsents (config: Config, onProgress: OnProgress): Promise<RebuildProgress> {
+  const closers: Array<() => Promise<unknown>> = []
+  try {
+    const { redis, clickhouse } = await openStores({ ...config, ROLE: 'all' }, closers, () => {})
+    if (clickhouse === undefined) throw new Error('the ledger cannot be read without ClickHouse')
+    return await rebuildConsents(rebuildDeps(redis, clickhouse, (await secretsOf(config)).ledgerKey, onProgress))
+  } finally {
+    for (const closer of closers.reverse()) await closer()
+  }
+}
+
+/** Before anything is served: a state that knows less than the ledger would take silence for what was a no. */
+export async function rebuildIfBehind (redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, say: (line: string) => void): Promise<void> {
+  const deps = rebuildDeps(redis, clickhouse, ledgerKey, progress => { say(`${tellRebuild(progress)}…`) })
+  if (!await isBehind(deps)) return
+  const isNews = (await deps.scan.furthest()).some(furthest => furthest > 0)
+  if (isNews) say('the state in Redis is behind the ledger: rebuilding…')
+  const done = await rebuildConsents(deps)
+  if (isNews || done.subjects > 0) say(tellRebuild(done))
+  if (done.doubtful > 0) say(tellDoubt(done))
+}
+
+export function tellRebuild ({ subjects, entries, restored, erasures, policies }: RebuildProgress): string {
+  return `${String(subjects)} subjects of ${String(entries)} entries read, ${String(restored)} restored; ${String(erasures)} erasures and ${String(policies)} policies restored`
+}
+
+export function tellDoubt ({ doubtful }: RebuildProgress): string {
+  return `${String(doubtful)} subjects' entries are not as they were sealed: what they cannot prove counts as denied; verify the ledger`
+}

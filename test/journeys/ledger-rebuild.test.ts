@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import t from 'tap'
+import { sealWith } from '../../src/crypto/keyed-hash.ts'
+import { emptyRecord, type ChoiceState } from '../../src/domain/consent.ts'
+import { applyChanges, type Change, type Subject } from '../../src/domain/ledger.ts'
+import { connectForRequests } from '../../src/redis/client.ts'
+import { makeConsentStore } from '../../src/redis/consent-store.ts'
+import { keyIn, partitionOf } from '../../src/redis/keys.ts'
+import { fates, makeEvent, signIn } from '../support/api.ts'
+import { asTeam, meddle, remove } from '../support/meddle.ts'
+import { startTestService } from '../support/service.ts'
+
+const service = await startTestService(t)
+const team = asTeam(service)
+const verdict = async (): Promise<Record<string, any>> => (await team('POST', 'ledger/verify')).body
+
+/** What Redis keeps of choices and policies, and how many entries each partition is taken to have. */
+async function kept (): Promise<Record<string, string | null>> {
+  const names = (await Promise.all(['consent', 'policy', 'ledger-count'].map(async kind => await service.redis.keys(`assent:*:${kind}*`)))).flat().sort()
+  return Object.fromEntries(await Promise.all(names.map(async name => [name, await service.redis.get(name)] as const)))
+}
+
+const settled = async (): Promise<void> => { t.match(await verdict(), { ok: true }) }
+const fateOf = async (token: string): Promise<string[]> => {
+  const events = [makeEvent()]
+  return fates(await service.post(token, { events }), events)
+}
+
+const no = await signIn(service, 'no', 'product_analytics')
+await no.choose({ product_analytics: 'denied' })
+const yes = await signIn(service, 'yes', 'product_analytics')
+const member = await signIn(service, 'member', 'product_analytics')
+const memberToken = await service.token({ sub: 'member', org_id: 'acme' })
+
+t.test('a Redis that was lost is made again at the next start, before anything is served', async t => {
+  await team('PUT', 'organizations/acme/policy', { product_analytics: 'off', diagnostics: 'off' })
+  await team('PUT', 'organizations/acme/policy', { product_analytics: 'off' })
+  await settled()
+  const before = await kept()
+  await meddle(service, [], { wipeRedis: true })
+  t.same(await kept(), before)
+  t.same(await fateOf(no.token), ['account_denied'])
+  t.same(await fateOf(yes.token), ['accepted'])
+  t.same(await fateOf(memberToken), ['org_denied'], 'nor is an organisation\'s policy forgotten')
+  await settled()
+})
+
+t.test('the ledger goes on from where it was', async t => {
+  await no.choose({ product_analytics: 'granted' })
+  await yes.choose({ product_analytics: 'denied' })
+  await member.choose({ product_analytics: 'denied' })
+  await settled()
+  t.equal(await service.count('(SELECT partition, sequence FROM consent_ledger GROUP BY partition, sequence HAVING uniq(entry_id) > 1)'), 0)
+  t.equal(await service.count('(SELECT subject, revision FROM consent_ledger GROUP BY subject, revision HAVING uniq(entry_id) > 1)'), 0)
+})
+
+t.test('an older copy of Redis is brought up to date as well', async t => {
+  const older = await kept()
+  await no.choose({ product_analytics: 'denied' })
+  await team('PUT', 'organizations/acme/policy', {})
+  await settled()
+  const before = await kept()
+  for (const [name, text] of Object.entries(older)) await service.redis.set(name, text!)
+  await service.redis.call('XSETID', keyIn(partitionOf('o:acme'), 'policies'), '1-0')
+  await meddle(service, [])
+  t.same(await kept(), before)
+  t.same(await fateOf(no.token), ['account_denied'])
+})
+
+t.test('what was erased stays out', async t => {
+  const at = Date.now() + 60_000
+  await yes.choose({ product_analytics: 'granted' })
+  t.same(await fateOf(yes.token), ['accepted'])
+  await settled()
+  await meddle(service, [`INSERT INTO erasures SELECT generateUUIDv4(), 'yes', NULL, NULL, fromUnixTimestamp64Milli(${String(at)}), 'team', '', '{}', 1`], { wipeRedis: true })
+  t.same(await fateOf(yes.token), ['erased'])
+})
+
+t.test('an end that was cut off before Redis was lost still shows', async t => {
+  await member.choose({ product_analytics: 'granted' })
+  await settled()
+  const last = 'subject = \'a:member\' AND revision = 3'
+  await meddle(service, [`CREATE TABLE cut ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM consent_ledger WHERE ${last}`, remove(last)], { wipeRedis: true })
+  t.match(await verdict(), { ok: false, first_bad: { what: 'checkpoint_broken' }, checkpoints: { ok: false } })
+  await meddle(service, ['INSERT INTO consent_ledger SELECT * FROM cut'])
+  await settled()
+})
+
+t.test('wiping and rebuilding loses no choice, whatever people chose', async t => {
+  const redis = connectForRequests({ socketPath: join(service.dataDir, 'redis', 'redis.sock') })
+  await redis.connect()
+  const consents = makeConsentStore(redis, () => 'denied')
+  const { ledger_key: key } = JSON.parse(await readFile(join(service.dataDir, 'keys', 'development.json'), 'utf8')) as { ledger_key: string }
+  const seal = sealWith(Buffer.from(key, 'base64'))
+
+  const change: fc.Arbitrary<Change> = fc.record({
+    deviceId: fc.constantFrom(null, 'pc', '__proto__', 'constructor'),
+    purpose: fc.constantFrom('product_analytics', 'diagnostics'),
+    decision: fc.constantFrom<ChoiceState>('granted', 'denied', 'cleared')
+  }).map(fields => ({ ...fields, scope: fields.deviceId === null ? 'account' : 'device' }))
+  const story = fc.record({
+    kind: fc.constantFrom<Subject['kind']>('account', 'device'),
+    notice: fc.constantFrom(null, '2026-01'),
+    steps: fc.array(fc.record({ now: fc.integer({ min: 1, max: 10 ** 12 }), changes: fc.array(change, { maxLength: 4 }) }), { minLength: 1, maxLength: 8 })
+  })
+  for (const [index, { kind, notice, steps }] of fc.sample(story, 60).entries()) {
+    const subject = { kind, id: `told-${String(index)}` }
+    let record = emptyRecord
+    for (const { now, changes } of steps) {
+      const told = kind === 'account' ? changes : changes.map((change): Change => ({ ...change, scope: 'device', deviceId: subject.id }))
+      const after = applyChanges(subject, record, told, { actor: 'user', verifiedBy: 'email', via: { product: 'cad', release: 2026, device_id: null }, noticeVersion: notice }, { now, newId: randomUUID, seal })
+      t.equal(await consents.write(subject, record, after.record, after.entries), 'written')
+      record = after.record
+    }
+  }
+  redis.disconnect()
+  await settled()
+  const before = await kept()
+  t.ok(Object.keys(before).length > 40)
+  await meddle(service, [], { wipeRedis: true })
+  t.same(await kept(), before)
+})
+
+t.test('what the ledger cannot prove counts as denied', async t => {
+  await meddle(service, ['ALTER TABLE consent_ledger UPDATE decision = \'granted\' WHERE subject = \'a:no\''], { wipeRedis: true })
+  t.same(await fateOf(no.token), ['account_denied'])
+})
