@@ -32,6 +32,7 @@ import type { EventWorker } from '../redis/event-worker.ts'
 import { frameCodec } from '../redis/frame-codec.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
 import type { Parts } from './parts.ts'
+import { rebuildIfBehind } from './rebuild.ts'
 import { makePeopleRoutes } from './people-routes.ts'
 import { makeTeamRoutes } from './team-routes.ts'
 import { startWriter } from './writer.ts'
@@ -83,6 +84,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const trouble = { tell: (_what: string, _error?: unknown): void => {} }
   const { redis, redisForWorker, clickhouse } = await openStores(config, closers, what => { trouble.tell(what) })
   const secrets = await secretsOf(config)
+  if (clickhouse !== undefined) await rebuildIfBehind(redis, clickhouse, secrets.ledgerKey, line => { process.stderr.write(`assent: ${line}\n`) })
   const box = makeSealedBox(secrets.sealKeys)
   const pepper = (text: string): string => hmacHex(secrets.verificationPepper, text)
 

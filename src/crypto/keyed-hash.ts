@@ -6,6 +6,12 @@ export function hmacHex (key: Buffer | KeyObject, text: string): string {
   return createHmac('sha256', key).update(text).digest('hex')
 }
 
+/** `hmacHex` with a key that is made ready once. */
+export function sealWith (key: Buffer): (text: string) => string {
+  const ready = createSecretKey(key)
+  return text => hmacHex(ready, text)
+}
+
 /** SHA-256 in hex. */
 export function sha256Hex (text: string): string {
   return createHash('sha256').update(text).digest('hex')
