@@ -14,7 +14,7 @@ const driversByEdge = {
   clickhouse: ['@clickhouse/client', 'chdb'],
   crypto: ['jose', 'zod'],
   dev: ['jose'],
-  files: [],
+  files: ['hyparquet-writer'],
   mail: ['nodemailer'],
   metrics: ['prom-client'],
   otp: ['otplib', 'qr'],

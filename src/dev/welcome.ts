@@ -2,7 +2,7 @@
 
 const sql = [
   'SELECT name AS event, purpose, \\"stored\\" AS outcome, reason, toInt64(count()) AS events FROM events_v GROUP BY ALL',
-  'UNION ALL SELECT event, purpose, outcome, reason, toInt64(sum(count)) FROM consent_decisions_v WHERE outcome != \\"accepted\\" GROUP BY ALL'
+  'UNION ALL SELECT event, purpose, outcome, reason, toInt64(sum(count)) FROM consent_decisions_v WHERE outcome IN (\\"dropped\\", \\"rejected\\") GROUP BY ALL'
 ].join(' ').replaceAll('\\"', '\'')
 
 /** Three commands for a shell: get a token and let its device agree to something; post a batch; see what became of it. */

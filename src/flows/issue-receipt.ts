@@ -27,6 +27,6 @@ export function makeIssueReceipt (deps: IssueReceiptDeps): IssueReceipt {
     const found = await deps.ledger.find(entryId, subject)
     if (found === undefined) return undefined
     const receipt = makeReceipt(found, deps.catalog, deps.controller, deps.newId(), deps.now())
-    return { receipt, signature: await deps.sign(receipt, 'consent-receipt+jwt'), ledger_head: showHead(head) }
+    return { receipt, signature: await deps.sign(receipt, 'consent-receipt+jws'), ledger_head: showHead(head) }
   }
 }

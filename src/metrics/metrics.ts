@@ -6,6 +6,8 @@ export interface Metrics {
   stored: (stored: { stored: number, failed: number, dropped: ReadonlyMap<string, number> }, durationMs: number) => void
   answered: (answer: { method: string, route: string, status: number, durationMs: number }) => void
   trouble: (what: string) => void
+  /** How many requests of the last days do not add up. */
+  uneven: (requests: number) => void
   render: () => Promise<{ type: string, text: string }>
 }
 
@@ -31,6 +33,7 @@ export function makeMetrics (queueDepth: () => Promise<Depth>): Metrics {
   const pending = new Gauge({ name: 'assent_queue_pending_jobs', help: 'Batches not yet stored', registers })
   const dead = new Gauge({ name: 'assent_queue_dead_jobs', help: 'Batches set aside after too many starts', registers })
   const oldest = new Gauge({ name: 'assent_queue_oldest_seconds', help: 'Age of the batch that has waited longest', registers })
+  const uneven = new Gauge({ name: 'assent_books_uneven_requests', help: 'Requests of today and yesterday whose accepted events are not all stored, dropped or set aside', registers })
 
   return {
     received (acceptedCount, outcomes) {
@@ -52,6 +55,7 @@ export function makeMetrics (queueDepth: () => Promise<Depth>): Metrics {
       requestSeconds.observe({ method, route, status: String(status) }, durationMs / 1000)
     },
     trouble: what => { trouble.inc({ what }) },
+    uneven: requests => { uneven.set(requests) },
     async render () {
       try {
         const depth = await queueDepth()

@@ -83,7 +83,7 @@ t.test('a receipt of a device that nobody is signed in to says how that device t
 t.test('a receipt is signed by a published key, whole', async t => {
   const { body } = await own((await newest(ada.token))['entry_id'])
   const signature = body['signature'] as string
-  t.match(decodeProtectedHeader(signature), { alg: 'EdDSA', typ: 'consent-receipt+jwt', kid: String })
+  t.match(decodeProtectedHeader(signature), { alg: 'EdDSA', typ: 'consent-receipt+jws', kid: String })
   const { payload } = await compactVerify(signature, keys)
   t.same(JSON.parse(new TextDecoder().decode(payload)), body['receipt'])
   const [head, , tail] = signature.split('.')

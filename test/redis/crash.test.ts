@@ -9,7 +9,7 @@ import { startLoad, type Load } from './load.ts'
 
 t.setTimeout(300_000)
 
-const allKept = { lost: 0, overcount: 0, forbidden: 0, mutated: 0 }
+const allKept = { lost: 0, overcount: 0, forbidden: 0, mutated: 0, unbalanced: false }
 
 /** The process of the Redis that a service keeps in a data directory. */
 async function redisPid (dataDir: string): Promise<number> {
@@ -20,10 +20,15 @@ async function redisPid (dataDir: string): Promise<number> {
   return Number(/process_id:(\d+)/.exec(info)?.[1])
 }
 
-async function isKept (api: Api, load: Load): Promise<Record<string, number>> {
+async function isKept (api: Api, load: Load): Promise<Record<string, number | boolean>> {
   await load.stop()
   await eventually('the queue is empty', async () => (await api.call('GET', '/health/ready')).body['pending'] === 0, 60_000)
-  return load.judge(await api.sql<{ event_id: string, properties: string }>('SELECT event_id, properties FROM events_v'))
+  const token = await api.token({ sub: 'team', scope: 'privacy:read' })
+  const { body: { books } } = await api.call('GET', '/v1/privacy/stats/decisions', { token, headers: { 'purpose-of-use': 'test' } })
+  return {
+    ...load.judge(await api.sql<{ event_id: string, properties: string }>('SELECT event_id, properties FROM events_v')),
+    unbalanced: !(books.balanced && books.pending === 0 && books.dead === 0 && books.accepted >= load.acknowledged())
+  }
 }
 
 async function moreIsAcknowledged (load: Load, events: number): Promise<void> {
