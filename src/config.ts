@@ -35,6 +35,7 @@ const shape = z.object({
   MAIL_FROM: z.email().default('no-reply@assent.invalid'),
   ISSUERS_FILE: text.optional(),
   REGION_POLICY_FILE: text.optional(),
+  LEDGER_CHECKPOINT_EVERY: duration.pipe(z.number().min(1000)).default(3_600_000),
   DEV_TOOLS: z.enum(['on', 'off']).optional(),
   PRIVACY_CONTACT: z.email().optional(),
   CONTROLLER_NAME: z.string().regex(/^\P{Cc}{1,200}$/u, 'must be 1 to 200 characters').optional(),
@@ -100,6 +101,7 @@ function findMissingInProduction (settings: Settings): string[] {
   const needed = ['ISSUERS_FILE', 'SMTP_URL', 'PRIVACY_CONTACT', 'PSEUDONYM_KEY', 'LEDGER_KEY', 'VERIFICATION_PEPPER', 'SEAL_KEYS', 'VERIFICATION_KEYS_FILE'] as const
   const problems = needed.filter(name => settings[name] === undefined).map(name => `${name} must be set in production`)
   if (settings.DEV_TOOLS === 'on') problems.push('DEV_TOOLS must not be on in production')
+  if (settings.RECOVERY_DELAY === 0) problems.push('RECOVERY_DELAY must not be 0 in production')
   if (settings.RATE_LIMITS === 'off') problems.push('RATE_LIMITS must not be off in production')
   for (const name of ['EMAIL_RESEND_SECONDS', 'EMAIL_CODES_PER_HOUR', 'EMAIL_CODES_PER_DAY'] as const) {
     if (settings[name] === 0) problems.push(`${name} must not be 0 in production`)

@@ -1,8 +1,9 @@
 /** The process: reads the settings, starts the service, and ends it when it is told to. */
 import { randomUUID } from 'node:crypto'
 import { pino } from 'pino'
-import { ConfigError, readConfig } from './config.ts'
+import { ConfigError, readConfig, type Config } from './config.ts'
 import { welcome } from './dev/welcome.ts'
+import { runRebuildConsents, tellDoubt, tellRebuild } from './composition/rebuild.ts'
 import { runRotateKeys } from './composition/rotate-keys.ts'
 import { startService, type Service } from './composition/service.ts'
 
@@ -12,7 +13,8 @@ Stores the usage events of desktop products as far as each person permits.
 
 With nothing configured it runs everything in this process, for development: a private Redis and
 ClickHouse in ./data, tokens at /dev/token, mail at /dev/inbox, SQL at /dev/sql.
-  npm run keys:rotate    seals every stored secret anew by the first key of SEAL_KEYS
+  npm run keys:rotate    seals everything stored anew by the first key of SEAL_KEYS
+  npm run ledger:rebuild makes the choices in Redis again from the ledger in ClickHouse
 
 Settings are environment variables; .env.example describes each of them.
 
@@ -49,17 +51,37 @@ function closeOnSignal (service: Service): void {
   process.on('SIGTERM', end)
 }
 
+/** What cannot be opened would be lost with its key, so it makes the command fail; the rest is done all the same. */
+async function rotate (config: Config): Promise<void> {
+  const tell = ({ accounts, resealed }: { accounts: number, resealed: number }): string =>
+    `assent: ${String(accounts)} accounts read, ${String(resealed)} secrets and addresses sealed anew`
+  const done = await runRotateKeys(config, progress => { process.stderr.write(`${tell(progress)}…\n`) })
+  process.stdout.write(`${tell(done)}\n`)
+  if (done.unreadable === 0) return
+  process.stderr.write(`assent: ${String(done.unreadable)} cannot be opened: their keys are not in SEAL_KEYS, or they were altered\n`)
+  process.exitCode = 1
+}
+
+async function rebuild (config: Config): Promise<void> {
+  const done = await runRebuildConsents(config, progress => { process.stderr.write(`assent: ${tellRebuild(progress)}…\n`) })
+  process.stdout.write(`assent: ${tellRebuild(done)}\n`)
+  if (done.doubtful === 0) return
+  process.stderr.write(`assent: ${tellDoubt(done)}\n`)
+  process.exitCode = 1
+}
+
+const commands: Readonly<Record<string, (config: Config) => Promise<void>>> = { 'rotate-keys': rotate, 'rebuild-consents': rebuild }
+
 async function run (): Promise<void> {
   if (process.argv.includes('--help') || process.argv.includes('-h')) {
     process.stdout.write(help)
     return
   }
   const command = process.argv[2]
-  if (command !== undefined && command !== 'rotate-keys') throw new ConfigError([`there is no argument ${command}; see --help`])
+  if (command !== undefined && !Object.hasOwn(commands, command)) throw new ConfigError([`there is no argument ${command}; see --help`])
   const config = readConfig()
-  if (command === 'rotate-keys') {
-    const { accounts, resealed } = await runRotateKeys(config, progress => { process.stderr.write(`assent: ${String(progress.accounts)} accounts read, ${String(progress.resealed)} secrets sealed anew…\n`) })
-    process.stdout.write(`assent: ${String(accounts)} accounts read, ${String(resealed)} secrets sealed anew\n`)
+  if (command !== undefined) {
+    await commands[command]?.(config)
     return
   }
   process.stderr.write('assent: starting Redis and ClickHouse…\n')

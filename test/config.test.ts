@@ -96,6 +96,7 @@ t.test('production demands its secrets and whom to believe', async t => {
 
 t.test('production refuses what belongs to development', async t => {
   t.same(problemsOf({ ...production, DEV_TOOLS: 'on' }), ['DEV_TOOLS must not be on in production'])
+  t.same(problemsOf({ ...production, RECOVERY_DELAY: '0' }), ['RECOVERY_DELAY must not be 0 in production'])
   t.same(problemsOf({ ...production, RATE_LIMITS: 'off' }), ['RATE_LIMITS must not be off in production'])
   const limits = ['EMAIL_RESEND_SECONDS', 'EMAIL_CODES_PER_HOUR', 'EMAIL_CODES_PER_DAY']
   for (const name of limits) {

@@ -8,7 +8,7 @@ import { makeSecretBox } from '../crypto/secret-box.ts'
 import { makeVerificationTokens } from '../crypto/verification-tokens.ts'
 import type { SecurityEvent } from '../domain/security-event.ts'
 import { makeChangeSettings } from '../flows/change-settings.ts'
-import { makeCheckProof } from '../flows/check-proof.ts'
+import { makePrepareProof } from '../flows/check-proof.ts'
 import { makeManageTwoStep } from '../flows/manage-two-step.ts'
 import { makeVerifyPerson } from '../flows/verify-person.ts'
 import { makeCursors } from '../http/cursors.ts'
@@ -23,27 +23,22 @@ import { makeTotp } from '../otp/totp.ts'
 import { challengeIdFor, makeChallengeStore } from '../redis/challenge-store.ts'
 import { accountPartition } from '../redis/keys.ts'
 import { makeOutbox } from '../redis/outbox.ts'
-import { makeSecurityStore } from '../redis/security-store.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
+import { makeAccountSecurity } from './account-security.ts'
 import { makeErasureRequests } from './erasures.ts'
 import { makeOwnExportRoutes } from './exports.ts'
 import type { Parts } from './parts.ts'
 
 /** What lets a person see and change their settings, and prove that they may. */
 export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): Promise<FastifyPluginAsync[]> {
-  const { config, catalog, regionalDefault, privacyContact, redis, secrets, box, pepper, consents, devices, postOffice, now, newId } = parts
+  const { config, catalog, regionalDefault, privacyContact, redis, secrets, box, pepper, consents, devices, postOffice, tell, now, newId } = parts
   const tokens = await makeVerificationTokens(secrets.verificationKeys, now)
   const limited = config.RATE_LIMITS === 'on'
   const codeMac = (challengeId: string, code: string): string => pepper(`code:${challengeId}:${code}`)
   const totp = makeTotp(config.TOTP_ISSUER)
   const backupCodes = makeBackupCodes(pepper)
-  const secretBox = makeSecretBox(box)
-  const accountSecurity = {
-    security: makeSecurityStore(redis),
-    sealAddress: (_accountId: string, address: { to: string, language: string | null }) => box.seal(JSON.stringify(address), 'address'),
-    now,
-    newId
-  }
+  const secretBox = makeSecretBox(box, () => { tell('secret-unreadable') })
+  const accountSecurity = makeAccountSecurity(parts)
   const verifyPerson = makeVerifyPerson({
     ...accountSecurity,
     challenges: makeChallengeStore(redis, {
@@ -52,9 +47,9 @@ export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): P
       sendsPerHourMax: limited ? config.EMAIL_CODES_PER_HOUR : 0,
       sendsPerDayMax: limited ? config.EMAIL_CODES_PER_DAY : 0
     }, newId),
-    checkProof: makeCheckProof({ codeMac, sameMac: sameHash, totp, secretBox, backupCodes, now }),
+    prepareProof: makePrepareProof({ codeMac, sameMac: sameHash, totp, secretBox, backupCodes, now }),
     mailCode: async ({ to, code, language, expiresAt }) => {
-      const minutes = Math.round((expiresAt - now()) / 60_000)
+      const minutes = Math.max(1, Math.round((expiresAt - now()) / 60_000))
       await postOffice.post(writeLetter(to, language, { kind: 'verification_code', code, minutes }), expiresAt)
     },
     mintToken: tokens.mint,

@@ -9,6 +9,7 @@ export interface Repeating {
 export function repeat (turn: () => Promise<number>, onError: (error: unknown) => void, afterErrorMs: number): Repeating {
   const stopping = new AbortController()
   const wait = async (ms: number): Promise<void> => {
+    if (stopping.signal.aborted) return // It was told to stop during the turn, and hears of that only once.
     await new Promise<void>(resolve => {
       const timer = setTimeout(resolve, ms)
       stopping.signal.addEventListener('abort', () => { clearTimeout(timer); resolve() }, { once: true })

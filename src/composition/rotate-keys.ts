@@ -1,5 +1,6 @@
-/** `npm run keys:rotate`: seals every secret anew by the first key of SEAL_KEYS. */
+/** `npm run keys:rotate`: seals anew, by the first key of SEAL_KEYS, the secrets of authenticators and the addresses of letters. */
 import type { Config } from '../config.ts'
+import { makeAddressBox } from '../crypto/address-box.ts'
 import { makeSealedBox } from '../crypto/sealed-box.ts'
 import { makeSecretBox } from '../crypto/secret-box.ts'
 import { rotateKeys, type RotateKeysProgress } from '../flows/rotate-keys.ts'
@@ -11,8 +12,13 @@ export async function runRotateKeys (config: Config, onProgress: (progress: Rota
   const closers: Array<() => Promise<unknown>> = []
   try {
     const { redis } = await openRedis(config, closers, () => {})
-    const box = makeSecretBox(makeSealedBox((await secretsOf(config)).sealKeys))
-    return await rotateKeys({ accounts: securedAccounts(redis), security: makeSecurityStore(redis), resealed: box.resealed, onProgress })
+    const box = makeSealedBox((await secretsOf(config)).sealKeys)
+    return await rotateKeys({
+      accounts: securedAccounts(redis),
+      security: makeSecurityStore(redis),
+      resealed: { authenticator: makeSecretBox(box).resealed, address: makeAddressBox(box).resealed },
+      onProgress
+    })
   } finally {
     for (const closer of closers.reverse()) await closer()
   }

@@ -1,62 +1,58 @@
 /** Puts together what works off the queues: the writer of events, the outboxes, the mail. */
 import { makeAccessLogTable } from '../clickhouse/access-log.ts'
+import { makePrivacyStatistics } from '../clickhouse/privacy-statistics.ts'
 import { makeEventTable } from '../clickhouse/event-table.ts'
 import { makeLedgerTable, type PlacedEntry } from '../clickhouse/ledger-table.ts'
-import { makeSecurityLog } from '../clickhouse/security-log.ts'
+import { makePolicyTable } from '../clickhouse/policy-table.ts'
 import type { LedgerEntry } from '../domain/ledger.ts'
-import type { SecurityEvent } from '../domain/security-event.ts'
-import { makeDeliverSecurityEvents } from '../flows/deliver-security-events.ts'
-import type { Access } from '../flows/ports.ts'
+import type { Access, PolicyEntry } from '../flows/ports.ts'
 import { drainOutbox } from '../flows/drain-outbox.ts'
 import { makeStoreEvents } from '../flows/store-events.ts'
-import { letterAbout, writeLetter } from '../mail/letters.ts'
 import { startEventWorker, type EventWorker } from '../redis/event-worker.ts'
 import { frameCodec } from '../redis/frame-codec.ts'
 import { startMailWorker } from '../redis/mail-queue.ts'
 import { makeOutbox, type Waiting } from '../redis/outbox.ts'
 import { makeWithdrawals, startErasing } from './erasures.ts'
 import { startExporting } from './exports.ts'
+import { startCheckpoints } from './ledger.ts'
 import { repeat } from './repeat.ts'
+import { startSecurityEvents } from './security-events.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
 import type { Parts } from './parts.ts'
 
 const outboxPollMs = 200
-/** A notice that could not be delivered for so long is of no use any more. */
-const noticeLifetimeMs = 7 * 86_400_000
+const auditEveryMs = 60_000
 
 /** Starts all that works off what waits in Redis; each part is ended by `closers`. */
 export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker {
-  const { logger, closers, catalog, redis, redisForWorker, box, consents, postOffice, metrics, tell, now } = parts
+  const { logger, closers, catalog, redis, redisForWorker, consents, postOffice, metrics, tell, now } = parts
   const ledger = makeLedgerTable(clickhouse.client, 5000)
-  const securityLog = makeSecurityLog(clickhouse.client)
-  const deliverSecurityEvents = makeDeliverSecurityEvents({
-    log: securityLog,
-    openAddress: sealed => {
-      try {
-        return JSON.parse(box.open(sealed, 'address')) as { to: string, language: string | null }
-      } catch {
-        tell('address-unreadable')
-        return undefined
-      }
-    },
-    post: async ({ to, language }, event) => { await postOffice.post(writeLetter(to, language, letterAbout(event)), now() + noticeLifetimeMs) }
-  })
   const accessLog = makeAccessLogTable(clickhouse.client)
+  const policies = makePolicyTable(clickhouse.client)
   const eraseWithdrawn = makeWithdrawals(parts)
   const drains = [
     async () => await drainOutbox({ outbox: makeOutbox<LedgerEntry>(redis, 'ledger'), deliver: async waiting => {
       await eraseWithdrawn(waiting.map(({ entry }) => entry))
       await ledger.insert(waiting.map(placeOf))
     }, entriesMax: 1000 }),
-    async () => await drainOutbox({ outbox: makeOutbox<SecurityEvent>(redis, 'security-log'), deliver: async waiting => { await deliverSecurityEvents(waiting.map(({ entry }) => entry)) }, entriesMax: 100 }),
-    async () => await drainOutbox({ outbox: makeOutbox<Access>(redis, 'access-log'), deliver: async waiting => { await accessLog.insert(waiting.map(({ entry }) => entry)) }, entriesMax: 1000 })
+    async () => await drainOutbox({ outbox: makeOutbox<Access>(redis, 'access-log'), deliver: async waiting => { await accessLog.insert(waiting.map(({ entry }) => entry)) }, entriesMax: 1000 }),
+    async () => await drainOutbox({ outbox: makeOutbox<PolicyEntry>(redis, 'policies'), deliver: async waiting => { await policies.insert(waiting.map(({ id, entry }) => ({ ...entry, at: takenAt(id) }))) }, entriesMax: 1000 })
   ]
   for (const drain of drains) {
     const draining = repeat(async () => await drain() === 0 ? outboxPollMs : 0, error => { tell('outbox-drain-failed', error) }, 1000)
     closers.push(draining.stop)
   }
+  startSecurityEvents(parts, clickhouse)
+  startCheckpoints(parts, clickhouse)
 
   startExporting(parts, clickhouse)
+
+  const statistics = makePrivacyStatistics(clickhouse.reader)
+  const auditing = repeat(async () => {
+    metrics.uneven((await statistics.books({ from: now() - 86_400_000, to: now() }, [])).uneven)
+    return auditEveryMs
+  }, error => { tell('audit-failed', error) }, auditEveryMs)
+  closers.push(auditing.stop)
 
   const mailRedis = redisForWorker()
   const mailWorker = startMailWorker(mailRedis, { deliver: postOffice.deliver, now, onTrouble: tell })
@@ -77,6 +73,11 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
   })
   closers.push(async () => { await writer.close(); writerRedis.disconnect() })
   return writer
+}
+
+/** When an outbox took an entry, by its id: Redis lets none come before another. */
+function takenAt (id: string): number {
+  return Number.parseInt(id, 10)
 }
 
 function placeOf ({ entry, partition, notes }: Waiting<LedgerEntry>): PlacedEntry {

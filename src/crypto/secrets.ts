@@ -45,6 +45,8 @@ export async function configuredSecrets (given: {
   if (set.keys === undefined || set.keys.length === 0 || !set.keys.every(usable)) {
     throw new Error(`VERIFICATION_KEYS_FILE ${file} must be a JWK set of private Ed25519 keys, each with a kid`)
   }
+  const twice = set.keys.find(({ kid }, index, all) => all.findIndex(other => other.kid === kid) !== index)
+  if (twice !== undefined) throw new Error(`VERIFICATION_KEYS_FILE ${file} has two keys with the kid ${JSON.stringify(twice.kid)}`)
   return { ...keys, verificationKeys: set.keys }
 }
 

@@ -65,9 +65,9 @@ export const backupCodeSymbols = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 export const backupCodeCount = 10
 export const backupCodeLength = 16
 
-/** The plain form of a typed backup code, letters that are taken for digits read as those. */
+/** The plain form of a typed backup code, letters that are taken for digits read as those. No other letter becomes one of its symbols. */
 export function normaliseBackupCode (typed: string): string {
-  return normaliseCode(typed).toUpperCase().replaceAll('O', '0').replace(/[IL]/g, '1')
+  return normaliseCode(typed).replace(/[a-z]/g, letter => letter.toUpperCase()).replaceAll('O', '0').replace(/[IL]/g, '1')
 }
 
 /** Whether a plain code has the form of a code of its method; one that has not costs no attempt. */
@@ -79,5 +79,15 @@ export function isWellFormed (method: Method, code: string, emailCodeDigits: num
 /** What can be shown of an address without giving it away: the first letter and the domain. */
 export function addressHint (address: string): string {
   const at = address.lastIndexOf('@')
-  return `${address.slice(0, 1)}***${address.slice(at)}`
+  return `${String.fromCodePoint(address.codePointAt(0) ?? 0x2a)}***${address.slice(at)}`
+}
+
+const addressLengthMax = 320
+const atom = "[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+"
+const label = '[\\p{L}\\p{N}](?:[\\p{L}\\p{M}\\p{N}-]{0,62})'
+const addressPattern = new RegExp(`^${atom}(?:\\.${atom})*@(?:${label}\\.)+${label}$`, 'u')
+
+/** Whether a text is one address that a letter can go to: no name, no list, no quotes (RFC 5321 and, for its letters, RFC 6531). */
+export function isAddress (text: string): boolean {
+  return text.length <= addressLengthMax && addressPattern.test(text)
 }

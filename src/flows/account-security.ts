@@ -1,5 +1,5 @@
 /** How an account is protected at this moment, and what is told about changes of that. */
-import type { Caller } from '../domain/caller.ts'
+import type { Caller, Person } from '../domain/caller.ts'
 import type { SecurityEvent } from '../domain/security-event.ts'
 import type { TwoStepStatus } from '../domain/verification-gate.ts'
 import type { AccountSecurity, SecurityStore } from './verification-ports.ts'
@@ -21,6 +21,31 @@ export async function readSecurity (deps: AccountSecurityDeps, accountId: string
   if (disableAt === null || disableAt > deps.now()) return security
   await deps.security.disable(accountId, { disableAt }, [makeEvent(deps, accountId, mailTo, { kind: 'two_step_disabled', actor: 'system' })])
   return await deps.security.read(accountId)
+}
+
+/**
+ * The security of the account of whoever asks. Whose account it is, their own token says, and that is remembered for
+ * a sign-in, at which a service asks and no token of theirs is there yet. The latest token counts, so that who leaves
+ * an organisation gets their sign-in back. Only calls that look at security note it: intake would pay for it with
+ * every batch.
+ */
+export async function readOwnSecurity (deps: AccountSecurityDeps, { accountId, accountKind }: Person): Promise<AccountSecurity> {
+  const security = await readSecurity(deps, accountId)
+  const managed = accountKind === 'organization'
+  if (managed === security.managed) return security
+  await deps.security.noteManaged(accountId, managed)
+  return { ...security, managed }
+}
+
+/** Logs and mails, once each, the lock and the suspension that wrong codes have led to, unless a success has lifted them since. */
+export async function tellOfFailures (deps: AccountSecurityDeps, accountId: string): Promise<void> {
+  const { lockUntold: until, suspensionUntold, mailTo } = await deps.security.read(accountId)
+  const eventOf = (told: Omit<Told, 'actor'>): SecurityEvent => makeEvent(deps, accountId, mailTo, { ...told, actor: 'system' })
+  if (until === null && !suspensionUntold) return
+  await deps.security.tellFailures(accountId, {
+    ...(until === null ? {} : { lock: { until, event: eventOf({ kind: 'account_locked', effective_at: until }) } }),
+    ...(suspensionUntold ? { suspension: eventOf({ kind: 'authenticator_suspended' }) } : {})
+  })
 }
 
 export function twoStepStatus (security: AccountSecurity): TwoStepStatus {

@@ -2,7 +2,7 @@
 import type { Method } from '../domain/verification.ts'
 import type { AccountSecurity, Challenge, Evidence } from './verification-ports.ts'
 
-export interface CheckProofDeps {
+export interface PrepareProofDeps {
   /** A keyed hash of a code, bound to its challenge. */
   codeMac: (challengeId: string, code: string) => string
   sameMac: (a: string, b: string) => boolean
@@ -11,6 +11,7 @@ export interface CheckProofDeps {
     matchStep: (secret: string, code: string, now: number) => Promise<number | undefined>
   }
   secretBox: {
+    /** @throws `Unavailable` when it cannot be opened */
     open: (accountId: string, sealed: string) => string
     /** The secret under the current key, or null when it is already. */
     resealed: (accountId: string, sealed: string) => string | null
@@ -19,23 +20,29 @@ export interface CheckProofDeps {
   now: () => number
 }
 
-export type CheckProof = (challenge: Challenge, security: AccountSecurity, method: Method, code: string, emailCodeMac: string | null) => Promise<Evidence | undefined>
+export type CheckProof = (code: string, emailCodeMac: string | null) => Promise<Evidence | undefined>
+/** Opens what a code will be held against, before anybody has paid for the look: throws `Unavailable` when that cannot be. */
+export type PrepareProof = (challenge: Challenge, security: AccountSecurity, method: Method) => CheckProof
 
-export function makeCheckProof (deps: CheckProofDeps): CheckProof {
-  return async ({ id, accountId }, security, method, code, emailCodeMac) => {
+export function makePrepareProof (deps: PrepareProofDeps): PrepareProof {
+  return ({ id, accountId }, { totp, backupCodes }, method) => {
     if (method === 'email') {
-      return emailCodeMac !== null && deps.sameMac(deps.codeMac(id, code), emailCodeMac) ? { method, codeMac: emailCodeMac } : undefined
+      return async (code, emailCodeMac) =>
+        emailCodeMac !== null && deps.sameMac(deps.codeMac(id, code), emailCodeMac) ? { method, codeMac: emailCodeMac } : undefined
     }
     if (method === 'totp') {
-      if (security.totp === null) return undefined
-      const { sealedSecret, lastStep } = security.totp
-      const step = await deps.totp.matchStep(deps.secretBox.open(accountId, sealedSecret), code, deps.now())
-      if (step === undefined || step <= lastStep) return undefined
-      return { method, sealedSecret, step, resealedSecret: deps.secretBox.resealed(accountId, sealedSecret) }
+      if (totp === null) return async () => undefined
+      const secret = deps.secretBox.open(accountId, totp.sealedSecret)
+      const resealedSecret = deps.secretBox.resealed(accountId, totp.sealedSecret)
+      return async code => {
+        const step = await deps.totp.matchStep(secret, code, deps.now())
+        return step === undefined || step <= totp.lastStep ? undefined : { method, step, resealedSecret }
+      }
     }
-    const slot = code.slice(0, 1)
-    const hash = security.backupCodes?.hashes[slot]
-    if (hash === undefined) return undefined
-    return await deps.backupCodes.matches(accountId, code, hash) ? { method, slot, hash } : undefined
+    return async code => {
+      const slot = code.slice(0, 1)
+      const hash = backupCodes?.hashes[slot]
+      return hash !== undefined && await deps.backupCodes.matches(accountId, code, hash) ? { method, slot, hash } : undefined
+    }
   }
 }

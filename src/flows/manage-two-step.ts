@@ -1,9 +1,9 @@
 /** A person turns 2-step verification on and off, replaces it, and keeps backup codes. */
 import { backupCodesLow, enrolmentLifetimeMs, isWellFormed, normaliseCode } from '../domain/verification.ts'
 import type { Person } from '../domain/caller.ts'
-import type { SecurityEvent } from '../domain/security-event.ts'
+import type { SecurityEvent, SecurityEventPlace } from '../domain/security-event.ts'
 import type { TwoStepStatus } from '../domain/verification-gate.ts'
-import { mailToOf, makeEvent, readSecurity, twoStepStatus, type AccountSecurityDeps } from './account-security.ts'
+import { mailToOf, makeEvent, readOwnSecurity, readSecurity, twoStepStatus, type AccountSecurityDeps } from './account-security.ts'
 import type { Payment, SpentToken } from './ports.ts'
 import { remainingCodes } from './verify-person.ts'
 import type { AccountSecurity, SecurityWrite } from './verification-ports.ts'
@@ -15,12 +15,18 @@ export interface ManageTwoStepDeps extends AccountSecurityDeps {
     uri: (label: string, secret: string) => string
     matchStep: (secret: string, code: string, now: number) => Promise<number | undefined>
   }
-  secretBox: { seal: (accountId: string, secret: string) => string, open: (accountId: string, sealed: string) => string }
+  secretBox: {
+    seal: (accountId: string, secret: string) => string
+    /** @throws `Unavailable` when it cannot be opened */
+    open: (accountId: string, sealed: string) => string
+    /** The secret under the current key, or null when it is already. */
+    resealed: (accountId: string, sealed: string) => string | null
+  }
   backupCodes: {
     /** New codes, and their hashes by slot. */
     make: (accountId: string) => Promise<{ codes: string[], hashes: Record<string, string> }>
   }
-  events: { list: (accountId: string, limit: number, before: number | undefined) => Promise<SecurityEvent[]> }
+  events: { list: (accountId: string, limit: number, before: SecurityEventPlace | undefined) => Promise<SecurityEvent[]> }
   recoveryDelayMs: number
 }
 
@@ -50,16 +56,17 @@ export interface ManageTwoStep {
   /** What an admin does for a person who is locked out; false when there is nothing to do. */
   reset: (accountId: string, reason: string) => Promise<boolean>
   unlock: (accountId: string, reason: string) => Promise<void>
-  listEvents: (person: Person, limit: number, before: number | undefined) => Promise<SecurityEvent[]>
+  listEvents: (person: Person, limit: number, before: SecurityEventPlace | undefined) => Promise<SecurityEvent[]>
 }
 
 export function makeManageTwoStep (deps: ManageTwoStepDeps): ManageTwoStep {
+  // An address that has been proved goes before one that a token names now: whoever took a session over may have changed that.
   const told = (person: Person, security: AccountSecurity, event: Parameters<typeof makeEvent>[3]): SecurityEvent =>
-    makeEvent(deps, person.accountId, mailToOf(deps, person.accountId, person) ?? security.mailTo, event)
+    makeEvent(deps, person.accountId, security.mailTo ?? mailToOf(deps, person.accountId, person), event)
 
   return {
     async status (person) {
-      const security = await readSecurity(deps, person.accountId)
+      const security = await readOwnSecurity(deps, person)
       const remaining = remainingCodes(security)
       return {
         twoStep: { status: twoStepStatus(security), enrolledAt: security.totp?.enrolledAt ?? null, disableAt: security.disableAt },
@@ -88,16 +95,23 @@ export function makeManageTwoStep (deps: ManageTwoStepDeps): ManageTwoStep {
     async confirm (person, enrolmentId, typed) {
       const code = normaliseCode(typed)
       if (!isWellFormed('totp', code, 0)) return { confirmed: false, reason: 'malformed-code' }
+      const found = await deps.security.findEnrolment(person.accountId, enrolmentId)
+      if (found !== undefined && (found.accountId !== person.accountId || found.id !== enrolmentId)) return { confirmed: false, reason: 'unknown' }
+      // Opened before the attempt is paid for: a ring that lacks the key costs nobody an attempt.
+      const secret = found === undefined ? '' : deps.secretBox.open(person.accountId, found.sealedSecret)
       const attempt = await deps.security.reserveEnrolment(person.accountId, enrolmentId, deps.now())
       if (!attempt.reserved) return { confirmed: false, reason: attempt.reason === 'confirmed' ? 'already-confirmed' : attempt.reason }
-      const { enrolment, attemptsRemaining } = attempt
-      const step = await deps.totp.matchStep(deps.secretBox.open(person.accountId, enrolment.sealedSecret), code, deps.now())
+      const { attemptsRemaining } = attempt
+      const step = await deps.totp.matchStep(secret, code, deps.now())
       if (step === undefined) return { confirmed: false, reason: 'invalid-code', attemptsRemaining }
       const { codes, hashes } = await deps.backupCodes.make(person.accountId)
       const security = await readSecurity(deps, person.accountId)
+      const { sealedSecret } = attempt.enrolment
+      const enrolment = { ...attempt.enrolment, sealedSecret: deps.secretBox.resealed(person.accountId, sealedSecret) ?? sealedSecret }
       const event = told(person, security, { kind: enrolment.replaces ? 'two_step_replaced' : 'two_step_enabled' })
       const outcome = await deps.security.confirmEnrolment(enrolment, step, hashes, [event], deps.now())
-      return outcome === 'written' ? { confirmed: true, backupCodes: codes } : { confirmed: false, reason: 'conflict' }
+      if (outcome === 'written') return { confirmed: true, backupCodes: codes }
+      return { confirmed: false, reason: outcome === 'closed' ? 'already-confirmed' : 'conflict' }
     },
 
     async disable (person, { token, verifiedBy }) {

@@ -154,9 +154,12 @@ export interface ConsentStore extends ConsentReader {
 
 export interface PolicyStore {
   readPolicy: (orgId: string) => Promise<OrgPolicy>
-  /** Writes a policy if it is still `before` that stands. */
-  replacePolicy: (orgId: string, before: OrgPolicy, after: OrgPolicy) => Promise<boolean>
+  /** Writes a policy, and the entry that puts it on record, if it is still `before` that stands. */
+  replacePolicy: (before: OrgPolicy, after: PolicyEntry) => Promise<boolean>
 }
+
+/** What an organisation stated, with what is remembered of its policies before. */
+export interface PolicyEntry { policyId: string, orgId: string, policy: OrgPolicy }
 
 export interface LedgerProgress {
   /** How far the ledger is, once everything until there can be read in ClickHouse. Throws `Unavailable` when that takes too long. */

@@ -1,25 +1,41 @@
-/** Secrets sealed by an older key are sealed anew by the current one, so that the older can be taken out of the ring. */
-import type { SecurityStore } from './verification-ports.ts'
+/** What was sealed by an older key is sealed anew by the current one, so that the older can be taken out of the ring. */
+import type { SealedKind, SecurityStore } from './verification-ports.ts'
 
 export interface RotateKeysDeps {
   accounts: AsyncIterable<string>
   security: Pick<SecurityStore, 'read' | 'reseal'>
-  /** The secret under the current key, or null when it is already. */
-  resealed: (accountId: string, sealed: string) => string | null
+  /** What is sealed under the current key, or null when it is already; throws when it cannot be opened. */
+  resealed: Readonly<Record<SealedKind, (accountId: string, sealed: string) => string | null>>
   onProgress: (progress: RotateKeysProgress) => void
 }
 
-export interface RotateKeysProgress { accounts: number, resealed: number }
+/** `unreadable`: its key is not in the ring, or it was altered; it is left as it is. */
+export interface RotateKeysProgress { accounts: number, resealed: number, unreadable: number }
 
-/** Goes through all accounts; a secret that changes meanwhile is left to whoever changed it, who used the current key. */
+const accountsPerReport = 1000
+
+/** Goes through all accounts; what changes meanwhile is left to whoever changed it, who used the current key. */
 export async function rotateKeys ({ accounts, security, resealed, onProgress }: RotateKeysDeps): Promise<RotateKeysProgress> {
-  const progress = { accounts: 0, resealed: 0 }
+  const progress = { accounts: 0, resealed: 0, unreadable: 0 }
   for await (const accountId of accounts) {
-    progress.accounts++
-    const sealed = (await security.read(accountId)).totp?.sealedSecret
-    const after = sealed === undefined ? null : resealed(accountId, sealed)
-    if (sealed !== undefined && after !== null && await security.reseal(accountId, sealed, after) === 'written') progress.resealed++
-    if (progress.accounts % 1000 === 0) onProgress(progress)
+    const { totp, mailTo } = await security.read(accountId)
+    const held = [['authenticator', totp?.sealedSecret ?? null], ['address', mailTo]] as const
+    for (const [kind, before] of held) {
+      if (before === null) continue
+      const after = orUnreadable(() => resealed[kind](accountId, before))
+      if (after === undefined) progress.unreadable++
+      else if (after !== null && await security.reseal(accountId, kind, before, after) === 'written') progress.resealed++
+    }
+    if (++progress.accounts % accountsPerReport === 0) onProgress(progress)
   }
   return progress
+}
+
+/** Undefined for what cannot be opened: the others are to be sealed anew all the same. */
+function orUnreadable (reseal: () => string | null): string | null | undefined {
+  try {
+    return reseal()
+  } catch {
+    return undefined
+  }
 }

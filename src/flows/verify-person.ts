@@ -5,15 +5,16 @@ import {
 } from '../domain/verification.ts'
 import { acceptedMethods, type GateRefusal } from '../domain/verification-gate.ts'
 import { canonicalJson } from '../domain/ledger.ts'
-import type { Person } from '../domain/caller.ts'
-import { mailToOf, makeEvent, readSecurity, twoStepStatus, type AccountSecurityDeps } from './account-security.ts'
-import type { CheckProof } from './check-proof.ts'
+import { clockSkewMs, type Person } from '../domain/caller.ts'
+import { Unavailable } from '../domain/unavailable.ts'
+import { mailToOf, makeEvent, readOwnSecurity, readSecurity, tellOfFailures, twoStepStatus, type AccountSecurityDeps } from './account-security.ts'
+import type { PrepareProof } from './check-proof.ts'
 import type { Payment } from './ports.ts'
-import type { AccountSecurity, Challenge, ChallengeStore, Evidence, FoundChallenge, Reservation, SendRefusal } from './verification-ports.ts'
+import type { AccountSecurity, Challenge, ChallengeStore, Ended, Evidence, FoundChallenge, SendLimit, SendRefusal } from './verification-ports.ts'
 
 export interface VerifyPersonDeps extends AccountSecurityDeps {
   challenges: ChallengeStore
-  checkProof: CheckProof
+  prepareProof: PrepareProof
   /** Puts the code on its way; resolves when it is queued. */
   mailCode: (mail: { to: string, code: string, language: string | null, expiresAt: number }) => Promise<void>
   mintToken: (claims: VerificationClaims) => Promise<string>
@@ -38,26 +39,31 @@ export interface ShownChallenge {
   attemptsRemaining: number
 }
 
-type Closed = 'unknown' | 'verified' | 'expired' | 'exhausted'
 export type OpenOutcome =
   { opened: true, challenge: ShownChallenge } |
   { opened: false, reason: GateRefusal | 'email-unknown' } |
-  { opened: false, reason: 'too-many-challenges' | SendRefusal['reason'], retryAfterMs: number }
+  { opened: false, reason: 'too-many-challenges' | SendLimit['reason'], retryAfterMs: number }
 export type SendOutcome =
   { sent: true, hint: string, sentAt: number, expiresAt: number } |
-  { sent: false, reason: Closed | 'method-not-accepted' | 'method-too-weak' } |
+  { sent: false, reason: 'method-not-accepted' | 'method-too-weak' } |
   ({ sent: false } & SendRefusal)
 export type VerifyOutcome =
   { verified: true, token: string, purpose: VerificationPurpose, acr: string, amr: readonly string[], backupCodes?: { remaining: number, low: boolean } } |
-  { verified: false, reason: 'malformed-code' | 'method-not-accepted' | 'method-too-weak' | 'suspended' | Closed } |
+  { verified: false, reason: 'malformed-code' | 'method-not-accepted' | 'method-too-weak' | 'suspended' | Ended } |
   { verified: false, reason: 'invalid-code', attemptsRemaining: number } |
   { verified: false, reason: 'locked', retryAfterMs: number }
-export type TokenOutcome = { paid: true, payment: Payment } | { paid: false, reason: 'verification-required' | 'verification-mismatch' }
+export type TokenOutcome =
+  { paid: true, payment: Payment } |
+  { paid: false, reason: 'verification-required', methods: readonly Method[] } |
+  { paid: false, reason: 'verification-mismatch' }
 
 export interface VerifyPerson {
-  /** `delegate`: the service that asks for the person, at a sign-in; null when the person does. */
+  /**
+   * `delegate`: the service that asks for the person, at a sign-in; null when the person does. It asks in vain for an
+   * account that is an organisation's: by its own token, by the account's name, or by what the person's own token last said.
+   */
   open: (person: Person, purpose: VerificationPurpose, change: unknown, delegate: string | null) => Promise<OpenOutcome>
-  find: (asker: Asker, id: string) => Promise<ShownChallenge | undefined>
+  find: (asker: Asker, id: string) => Promise<ShownChallenge | 'expired' | undefined>
   /** False when there is no such challenge. */
   cancel: (asker: Asker, id: string) => Promise<boolean>
   sendEmail: (asker: Asker, id: string) => Promise<SendOutcome>
@@ -69,17 +75,20 @@ export interface VerifyPerson {
 export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
   const { challenges } = deps
 
-  /** A challenge of the asker's own; another's looks like none. */
-  const findOwn = async ({ accountId, delegate }: Asker, id: string): Promise<FoundChallenge | undefined> => {
+  /** A challenge of the asker's own; another's looks like none. One that is older than the account's last change of factor has expired. */
+  const findOwn = async ({ accountId, delegate }: Asker, id: string): Promise<FoundChallenge & { security: AccountSecurity } | undefined> => {
     const found = await challenges.find(id, deps.now())
     if (found === undefined) return undefined
-    const own = found.challenge.delegate === null ? found.challenge.accountId === accountId : found.challenge.delegate === delegate
-    return own ? found : undefined
+    const { challenge } = found
+    const own = challenge.delegate === null ? challenge.accountId === accountId : challenge.delegate === delegate
+    if (!own) return undefined
+    const security = await readSecurity(deps, challenge.accountId)
+    const outdated = found.state === 'open' && security.version !== challenge.securityVersion
+    return { ...found, state: outdated ? 'expired' : found.state, security }
   }
 
-  const show = async (found: FoundChallenge): Promise<ShownChallenge> => {
-    const { challenge, attemptsRemaining, emailSent } = found
-    const remaining = challenge.methods.includes('backup_code') ? remainingCodes(await deps.security.read(challenge.accountId)) : 0
+  const show = ({ challenge, attemptsRemaining, emailSent }: FoundChallenge, security: AccountSecurity): ShownChallenge => {
+    const remaining = remainingCodes(security)
     const methods = challenge.methods.flatMap((type): ShownChallenge['methods'] => {
       if (type === 'backup_code') return [{ type, remaining }]
       if (type === 'totp') return [{ type }]
@@ -87,6 +96,13 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
     })
     return { id: challenge.id, purpose: challenge.purpose, methods, expiresAt: challenge.expiresAt, attemptsRemaining }
   }
+
+  /** Null for no change: a token for a named one pays for nothing else. */
+  const digestOf = (change: unknown): string | null => change === undefined ? null : deps.digest(canonicalJson(change))
+
+  /** Where letters go once the challenge is met; a service that asks at a sign-in does not change that. */
+  const provedAddress = ({ accountId, delegate, email, language }: Challenge): string | null =>
+    delegate === null ? mailToOf(deps, accountId, { email: email ?? undefined, language: language ?? undefined }) : null
 
   const sendCode = async (challenge: Challenge, to: string): Promise<SendRefusal | { sentAt: number, expiresAt: number }> => {
     const now = deps.now()
@@ -98,19 +114,11 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
     return { sentAt: now, expiresAt }
   }
 
-  /** What a wrong code leads to is logged and mailed. */
-  const tellOfFailure = async ({ accountId }: Challenge, { lockedMs, suspended }: Reservation & { reserved: true }, mailTo: string | null): Promise<void> => {
-    const events = [
-      ...(lockedMs > 0 ? [makeEvent(deps, accountId, mailTo, { kind: 'account_locked', actor: 'system', effective_at: deps.now() + lockedMs })] : []),
-      ...(suspended ? [makeEvent(deps, accountId, mailTo, { kind: 'authenticator_suspended', actor: 'system' })] : [])
-    ]
-    if (events.length > 0) await deps.security.record(accountId, events)
-  }
-
   return {
     async open (person, purpose, change, delegate) {
-      const security = await readSecurity(deps, person.accountId)
-      const gate = acceptedMethods(purpose, { accountKind: person.accountKind, twoStep: twoStepStatus(security) })
+      const security = delegate === null ? await readOwnSecurity(deps, person) : await readSecurity(deps, person.accountId)
+      const accountKind = security.managed ? 'organization' : person.accountKind
+      const gate = acceptedMethods(purpose, { accountKind, twoStep: twoStepStatus(security) })
       if (!gate.open) return { opened: false, reason: gate.reason }
       const onlyEmail = gate.methods.every(method => method === 'email')
       if (onlyEmail && person.email === undefined) return { opened: false, reason: 'email-unknown' }
@@ -122,27 +130,29 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
         session: person.session,
         purpose,
         methods: gate.methods,
-        changeDigest: change === undefined ? null : deps.digest(canonicalJson(change)),
+        changeDigest: digestOf(change),
         email: person.email ?? null,
         language: person.language ?? null,
         securityVersion: security.version,
         expiresAt: now + challengeLifetimeMs
       }
-      const refusal = await challenges.open(challenge, delegate === null ? mailToOf(deps, person.accountId, person) : null, now)
+      const refusal = await challenges.open(challenge, mailToOf(deps, person.accountId, person), now)
       if (refusal !== undefined) return { opened: false, ...refusal }
       if (onlyEmail && person.email !== undefined) {
         const sent = await sendCode(challenge, person.email)
         if ('reason' in sent) {
-          await challenges.cancel(challenge)
+          await challenges.withdraw(challenge)
+          if (!('retryAfterMs' in sent)) throw new Unavailable('verification') // Nobody knows its id yet: it can only have been lost.
           return { opened: false, ...sent }
         }
       }
-      return { opened: true, challenge: await show({ challenge, state: 'open', attemptsRemaining: attemptsPerChallenge, emailSent: onlyEmail }) }
+      return { opened: true, challenge: show({ challenge, state: 'open', attemptsRemaining: attemptsPerChallenge, emailSent: onlyEmail }, security) }
     },
 
     async find (asker, id) {
       const found = await findOwn(asker, id)
-      return found === undefined ? undefined : await show(found)
+      if (found === undefined) return undefined
+      return found.state === 'expired' ? 'expired' : show(found, found.security)
     },
 
     async cancel (asker, id) {
@@ -167,18 +177,19 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
     async verify (asker, id, method, typed) {
       const found = await findOwn(asker, id)
       if (found === undefined) return { verified: false, reason: 'unknown' }
-      const { challenge } = found
+      const { challenge, security } = found
       if (!challenge.methods.includes(method)) return { verified: false, reason: method === 'email' ? 'method-too-weak' : 'method-not-accepted' }
       const code = method === 'backup_code' ? normaliseBackupCode(typed) : normaliseCode(typed)
       if (!isWellFormed(method, code, deps.emailCodeDigits)) return { verified: false, reason: 'malformed-code' }
 
+      const checkProof = deps.prepareProof(challenge, security, method)
       // Paid before the code is looked at: however many requests race, no more codes are looked at than were paid for.
       const reservation = await challenges.reserve(challenge, method, deps.now())
       if (!reservation.reserved) return { verified: false, ...reservation }
-      const security = await deps.security.read(challenge.accountId)
-      const evidence = await deps.checkProof(challenge, security, method, code, reservation.emailCodeMac)
-      if (evidence === undefined || !await challenges.succeed(challenge, evidence, eventsOf(deps, challenge, security, evidence))) {
-        await tellOfFailure(challenge, reservation, security.mailTo)
+      const evidence = await checkProof(code, reservation.emailCodeMac)
+      const succeeded = evidence === undefined ? undefined : await challenges.succeed(challenge, evidence, provedAddress(challenge), eventsOf(deps, challenge, security, evidence))
+      if (succeeded === undefined) {
+        if (reservation.toTell) await tellOfFailures(deps, challenge.accountId)
         return { verified: false, reason: 'invalid-code', attemptsRemaining: reservation.attemptsRemaining }
       }
 
@@ -196,16 +207,19 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
         ...(challenge.changeDigest === null ? {} : { change_digest: challenge.changeDigest }),
         exp: now + tokenLifetimeSeconds
       })
-      const remaining = remainingCodes(security) - 1
+      const remaining = succeeded.backupCodesLeft
       return { verified: true, token, purpose: challenge.purpose, acr, amr, ...(method === 'backup_code' ? { backupCodes: { remaining, low: remaining <= backupCodesLow } } : {}) }
     },
 
     async checkToken (person, token, purpose, change) {
-      if (token === undefined) return freshOrganizationSignIn(deps, person, purpose) ? { paid: true, payment: { verifiedBy: 'none' } } : { paid: false, reason: 'verification-required' }
+      const security = await readOwnSecurity(deps, person)
+      const gate = acceptedMethods(purpose, { accountKind: person.accountKind, twoStep: twoStepStatus(security) })
+      const required = { paid: false, reason: 'verification-required', methods: gate.open ? gate.methods : [] } as const
+      if (token === undefined) return freshOrganizationSignIn(deps, person, purpose) ? { paid: true, payment: { verifiedBy: 'none' } } : required
       const claims = await deps.readToken(token)
-      if (claims === undefined) return { paid: false, reason: 'verification-required' }
+      if (claims === undefined) return required
       const matches = claims.sub === person.accountId && claims.sid === person.session && claims.purpose === purpose &&
-        (claims.change_digest === undefined || claims.change_digest === deps.digest(canonicalJson(change)))
+        (claims.change_digest === undefined || claims.change_digest === digestOf(change))
       if (!matches) return { paid: false, reason: 'verification-mismatch' }
       const spent = { jti: claims.jti, expiresInSeconds: tokenLifetimeSeconds, securityVersion: claims.security_version }
       return { paid: true, payment: { token: spent, verifiedBy: methodOf(claims) } }
@@ -217,20 +231,23 @@ export function remainingCodes (security: AccountSecurity): number {
   return Object.keys(security.backupCodes?.hashes ?? {}).length
 }
 
-/** What a proof tells the person: every backup code, and every e-mailed code where an authenticator is on. */
+/** What a proof tells the person: every backup code, of which the store knows how many are left, and every e-mailed code where an authenticator is on. */
 function eventsOf (deps: AccountSecurityDeps, { accountId }: Challenge, security: AccountSecurity, { method }: Evidence): Array<ReturnType<typeof makeEvent>> {
-  if (method === 'backup_code') return [makeEvent(deps, accountId, security.mailTo, { kind: 'backup_code_used', remaining: remainingCodes(security) - 1 })]
+  if (method === 'backup_code') return [makeEvent(deps, accountId, security.mailTo, { kind: 'backup_code_used' })]
   if (method === 'email' && security.totp !== null) return [makeEvent(deps, accountId, security.mailTo, { kind: 'email_used_instead' })]
   return []
 }
 
 const purposesOfFreshSignIn: readonly VerificationPurpose[] = ['privacy.update', 'data.export', 'data.erase']
 
-/** An organisation signs its people in itself: a sign-in of this moment stands for a verification. */
+/**
+ * An organisation signs its people in itself: a sign-in of this moment stands for a verification. It may lie in the
+ * future by as much as the time of issue of an access token may, since both are told by the issuer's clock.
+ */
 function freshOrganizationSignIn (deps: VerifyPersonDeps, { accountKind, authTime }: Person, purpose: VerificationPurpose): boolean {
   if (accountKind !== 'organization' || authTime === undefined || !purposesOfFreshSignIn.includes(purpose)) return false
-  const age = deps.now() / 1000 - authTime
-  return age <= freshSignInSeconds && age >= -30
+  const ageMs = deps.now() - authTime * 1000
+  return ageMs <= freshSignInSeconds * 1000 && ageMs >= -clockSkewMs
 }
 
 function methodOf (claims: VerificationClaims): Method {

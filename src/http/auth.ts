@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { AccountKind, Caller, Person } from '../domain/caller.ts'
+import { clockSkewMs, type AccountKind, type Caller, type Person } from '../domain/caller.ts'
+import { isAddress } from '../domain/verification.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import { makeKnownTokens } from './known-tokens.ts'
 import { deviceIdPattern } from './shapes.ts'
@@ -25,10 +26,13 @@ declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null
   }
+  interface FastifyInstance {
+    /** Whether an account's name is that of an issuer whose accounts are an organisation's. */
+    isOrganizationAccount: (accountId: string) => boolean
+  }
 }
 
 const tokenBytesMax = 8192
-const clockSkewMs = 30_000
 
 const claimsShape = z.looseObject({
   sub: z.string().min(1).max(255).regex(/^[^\p{Cc}\p{Cs}]+$/u),
@@ -39,7 +43,8 @@ const claimsShape = z.looseObject({
   org_id: z.string().min(1).max(255).optional(),
   account_kind: z.enum(['personal', 'organization']).optional(),
   region: z.string().max(64).optional(),
-  email: z.string().max(320).optional(),
+  // One that no letter can go to is as good as none, and no reason to turn the person away.
+  email: z.unknown().optional().transform(email => typeof email === 'string' && isAddress(email) ? email : undefined),
   email_verified: z.boolean().optional(),
   locale: z.string().max(64).optional(),
   auth_time: z.number().optional(),
@@ -74,6 +79,9 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
     })
   }
   app.decorateRequest('caller', null)
+  // With one issuer its namespace is not in the names of accounts.
+  const organizations = issuers.length > 1 ? issuers.filter(issuer => issuer.accountKind === 'organization') : []
+  app.decorate('isOrganizationAccount', accountId => organizations.some(({ namespace }) => namespace !== undefined && accountId.startsWith(`${namespace}:`)))
 
   const known = makeKnownTokens(now)
 

@@ -1,14 +1,16 @@
 /** What a gated route asks for: a verification token that pays for this change by this person. */
 import type { FastifyRequest } from 'fastify'
 import type { Person } from '../domain/caller.ts'
-import { assuranceOf, tokenLifetimeSeconds, type VerificationPurpose } from '../domain/verification.ts'
+import { assuranceOf, tokenLifetimeSeconds, type Method, type VerificationPurpose } from '../domain/verification.ts'
 import type { Payment } from '../flows/ports.ts'
 import type { VerifyPerson } from '../flows/verify-person.ts'
 import { Problem } from './problem.ts'
 
+const everyMethod = Object.keys(assuranceOf) as Method[]
+
 /** The refusal of a change that is not paid for, with what would pay (RFC 9470). */
-export function needsVerification (slug: 'verification-required' | 'verification-spent'): Problem {
-  const acr = [...new Set(Object.values(assuranceOf).map(assurance => assurance.acr))].join(' ')
+export function needsVerification (slug: 'verification-required' | 'verification-spent', methods: readonly Method[] = everyMethod): Problem {
+  const acr = [...new Set(methods.map(method => assuranceOf[method].acr))].join(' ')
   return new Problem(slug, {
     headers: { 'www-authenticate': `Bearer error="insufficient_user_authentication", acr_values="${acr}", max_age="${String(tokenLifetimeSeconds)}"` }
   })
@@ -20,5 +22,5 @@ export async function requirePayment (
   const header = request.headers['verification-token']
   const checked = await verifyPerson.checkToken(person, typeof header === 'string' ? header : undefined, purpose, change)
   if (checked.paid) return checked.payment
-  throw checked.reason === 'verification-required' ? needsVerification('verification-required') : new Problem('verification-mismatch')
+  throw checked.reason === 'verification-required' ? needsVerification('verification-required', checked.methods) : new Problem('verification-mismatch')
 }

@@ -11,13 +11,15 @@ export interface Totp {
 }
 
 const stepSeconds = 30
+/** In characters. With it a QR code holds the rest too, whatever script the name is in. */
+const labelLengthMax = 64
 
 /** `issuer` is what the app shows above the code. */
 export function makeTotp (issuer: string): Totp {
   return {
     newSecret: () => generateSecret({ length: 20 }).replace(/=+$/, ''),
     // A colon separates issuer and account in the label, so neither may hold one.
-    uri: (label, secret) => generateURI({ issuer: issuer.replaceAll(':', ' '), label: label.replaceAll(':', ' '), secret }),
+    uri: (label, secret) => generateURI({ issuer: issuer.replaceAll(':', ' '), label: Array.from(label.replaceAll(':', ' ')).slice(0, labelLengthMax).join(''), secret }),
     async matchStep (secret, code, now) {
       const result = await verify({ secret, token: code, epoch: Math.floor(now / 1000), epochTolerance: stepSeconds })
       return result.valid && 'timeStep' in result ? result.timeStep : undefined

@@ -1,7 +1,7 @@
 /** Challenges and the limits on sending; each step that a race could bend is one script. */
 import type { Redis } from 'ioredis'
 import { attemptsPerChallenge, authenticatorFailuresMax, challengesPerHourMax, lockAfter, openChallengesMax } from '../domain/verification.ts'
-import type { Challenge, ChallengeState, ChallengeStore, Evidence } from '../flows/verification-ports.ts'
+import type { Challenge, ChallengeState, ChallengeStore, Ended, Evidence } from '../flows/verification-ports.ts'
 import { accountPartition, keyIn, partitionCount } from './keys.ts'
 import { orUnavailable } from './unavailable.ts'
 
@@ -16,6 +16,8 @@ export interface ChallengeLimits {
 
 /** An ended challenge is kept this long, to say what became of it. */
 const keptAfterMs = 3_600_000
+/** No look at a code takes so long: a lock that has not been told of by then is told of by the writer. */
+const lookMs = 60_000
 const locks = [5, 10, 15, 20, 25].map(lockAfter)
 
 /** An id for a challenge of an account: it starts with the account's partition, so that the id alone finds it. */
@@ -51,37 +53,45 @@ export function makeChallengeStore (redis: Redis, limits: ChallengeLimits, newId
       await redis.multi().del(keyOf(challenge)).zrem(of(challenge, 'challenges-open'), challenge.id).exec()
     },
 
+    async withdraw (challenge) {
+      await redis.multi().del(keyOf(challenge)).zrem(of(challenge, 'challenges-open'), challenge.id).zrem(of(challenge, 'challenges-opened'), challenge.id).exec()
+    },
+
     async recordSend (challenge, codeMac, codeExpiresAt, now) {
       const [reason, retryAfterMs] = await redis.recordSend(
-        keyOf(challenge), of(challenge, 'sends'),
-        now, codeMac, codeExpiresAt, limits.resendMs, limits.sendsPerHourMax, limits.sendsPerDayMax, newId()
+        keyOf(challenge), of(challenge, 'sends'), of(challenge, 'security'),
+        now, codeMac, codeExpiresAt, limits.resendMs, limits.sendsPerHourMax, limits.sendsPerDayMax, newId(), challenge.expiresAt,
+        challenge.securityVersion
       )
-      return reason === 'resend-too-soon' || reason === 'email-quota' ? { reason, retryAfterMs } : undefined
+      if (reason === 'resend-too-soon' || reason === 'email-quota') return { reason, retryAfterMs }
+      return reason === 'sent' ? undefined : { reason: reason as Ended }
     },
 
     async reserve (challenge, method, now) {
-      const [answer, number = 0, code = '', lockedMs = 0, suspended = 0] = await redis.reserveAttempt(
-        keyOf(challenge), of(challenge, 'security'), now, challenge.expiresAt, challenge.securityVersion, method, authenticatorFailuresMax, ...locks
+      const [answer, number = 0, code = '', toTell = 0] = await redis.reserveAttempt(
+        keyOf(challenge), of(challenge, 'security'), of(challenge, 'challenges-open'), keyIn(accountPartition(challenge.accountId), 'security-due'),
+        now, challenge.id, challenge.expiresAt, challenge.securityVersion, challenge.accountId, method, authenticatorFailuresMax, now + lookMs, ...locks
       )
       if (answer === 'locked') return { reserved: false, reason: 'locked', retryAfterMs: number }
-      if (answer !== 'reserved') return { reserved: false, reason: answer as 'unknown' | 'verified' | 'expired' | 'exhausted' | 'suspended' }
-      return { reserved: true, attemptsRemaining: number, emailCodeMac: code === '' ? null : code, lockedMs, suspended: suspended === 1 }
+      if (answer !== 'reserved') return { reserved: false, reason: answer as Ended | 'suspended' }
+      return { reserved: true, attemptsRemaining: number, emailCodeMac: code === '' ? null : code, toTell: toTell === 1 }
     },
 
-    async succeed (challenge, evidence, events) {
-      return await redis.succeedAttempt(
+    async succeed (challenge, evidence, mailTo, events) {
+      const backupCodesLeft = await redis.succeedAttempt(
         keyOf(challenge), of(challenge, 'security'), of(challenge, 'challenges-open'), keyIn(accountPartition(challenge.accountId), 'security-log'),
-        challenge.id, challenge.securityVersion, evidence.method, ...argumentsOf(evidence), ...events.map(event => JSON.stringify(event))
-      ) === 1
+        challenge.id, challenge.securityVersion, mailTo ?? '', evidence.method, ...argumentsOf(evidence), ...events.map(event => JSON.stringify(event))
+      )
+      return backupCodesLeft < 0 ? undefined : { backupCodesLeft }
     }
   })
 }
 
-/** Three arguments whatever the method, as the script counts them. */
-function argumentsOf (evidence: Evidence): [string | number, string | number, string] {
-  if (evidence.method === 'email') return [evidence.codeMac, '', '']
-  if (evidence.method === 'totp') return [evidence.sealedSecret, evidence.step, evidence.resealedSecret ?? '']
-  return [evidence.slot, evidence.hash, '']
+/** Two arguments whatever the method, as the script counts them. */
+function argumentsOf (evidence: Evidence): [string | number, string] {
+  if (evidence.method === 'email') return [evidence.codeMac, '']
+  if (evidence.method === 'totp') return [evidence.step, evidence.resealedSecret ?? '']
+  return [evidence.slot, evidence.hash]
 }
 
 function stateOf (stored: string, attemptsRemaining: number, challenge: Challenge, now: number): ChallengeState {

@@ -9,13 +9,18 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     writeConsent: (record: string, outbox: string, spent: string, security: string, count: string, ...args: Array<string | number>) => Result<string, Context>
     openErasure: (erasure: string, open: string, record: string, spent: string, security: string, ...args: Array<string | number>) => Result<string, Context>
-    replacePolicy: (policy: string, ...args: string[]) => Result<number, Context>
+    replacePolicy: (policy: string, outbox: string, ...args: string[]) => Result<number, Context>
+    restoreConsent: (record: string, ...args: Array<string | number>) => Result<number, Context>
+    restorePolicy: (policy: string, outbox: string, ...args: Array<string | number>) => Result<number, Context>
+    raiseCount: (count: string, least: number) => Result<number, Context>
     startOwnExport: (ownExport: string, spent: string, security: string, ...args: Array<string | number>) => Result<string, Context>
     openChallenge: (challenge: string, open: string, opened: string, security: string, ...args: Array<string | number>) => Result<number, Context>
-    recordSend: (challenge: string, sends: string, ...args: Array<string | number>) => Result<[string, number], Context>
-    reserveAttempt: (challenge: string, security: string, ...args: Array<string | number>) => Result<[string, number?, string?, number?, number?], Context>
+    recordSend: (challenge: string, sends: string, security: string, ...args: Array<string | number>) => Result<[string, number], Context>
+    reserveAttempt: (challenge: string, security: string, open: string, due: string, ...args: Array<string | number>) => Result<[string, number?, string?, number?], Context>
+    tellFailures: (security: string, log: string, ...args: string[]) => Result<string, Context>
+    advanceCursor: (cursor: string, id: string) => Result<number, Context>
     reserveEnrolment: (enrolment: string, ...args: Array<string | number>) => Result<[string, number?, string?], Context>
-    writeSecurity: (security: string, spent: string, log: string, enrolment: string, ...args: Array<string | number>) => Result<string, Context>
+    writeSecurity: (security: string, spent: string, log: string, enrolment: string, open: string, due: string, ...args: Array<string | number>) => Result<string, Context>
     succeedAttempt: (challenge: string, security: string, open: string, log: string, ...args: Array<string | number>) => Result<number, Context>
   }
 }
@@ -23,14 +28,19 @@ declare module 'ioredis' {
 const scripts: ReadonlyArray<{ command: string, file: string, keys: number }> = [
   { command: 'writeConsent', file: 'write-consent.lua', keys: 5 },
   { command: 'openErasure', file: 'open-erasure.lua', keys: 5 },
-  { command: 'replacePolicy', file: 'replace-policy.lua', keys: 1 },
+  { command: 'replacePolicy', file: 'replace-policy.lua', keys: 2 },
+  { command: 'restoreConsent', file: 'restore-consent.lua', keys: 1 },
+  { command: 'restorePolicy', file: 'restore-policy.lua', keys: 2 },
+  { command: 'raiseCount', file: 'raise-count.lua', keys: 1 },
   { command: 'startOwnExport', file: 'start-own-export.lua', keys: 3 },
   { command: 'openChallenge', file: 'open-challenge.lua', keys: 4 },
-  { command: 'recordSend', file: 'record-send.lua', keys: 2 },
-  { command: 'reserveAttempt', file: 'reserve-attempt.lua', keys: 2 },
+  { command: 'recordSend', file: 'record-send.lua', keys: 3 },
+  { command: 'reserveAttempt', file: 'reserve-attempt.lua', keys: 4 },
+  { command: 'tellFailures', file: 'tell-failures.lua', keys: 2 },
+  { command: 'advanceCursor', file: 'advance-cursor.lua', keys: 1 },
   { command: 'succeedAttempt', file: 'succeed-attempt.lua', keys: 4 },
   { command: 'reserveEnrolment', file: 'reserve-enrolment.lua', keys: 1 },
-  { command: 'writeSecurity', file: 'write-security.lua', keys: 4 }
+  { command: 'writeSecurity', file: 'write-security.lua', keys: 6 }
 ]
 
 /** For requests: fails within two seconds rather than wait for a Redis that is away. */

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { emptyRecord, type ChoiceState, type Choices, type ConsentRecord, type OrgPolicy, type Standing } from '../domain/consent.ts'
 import { previousStates, subjectKey, type Subject } from '../domain/ledger.ts'
 import type { TombstoneStore } from '../flows/erasure-ports.ts'
-import type { BatchOwner, ConsentStore, PolicyStore, WriteOutcome } from '../flows/ports.ts'
+import type { BatchOwner, ConsentStore, PolicyEntry, PolicyStore, WriteOutcome } from '../flows/ports.ts'
 import { openingOf } from './erasure-store.ts'
 import { keyIn, partitionOf } from './keys.ts'
 import { orUnavailable } from './unavailable.ts'
@@ -72,26 +72,28 @@ export function makeConsentStore (redis: Redis, regionalDefault: (region: string
 
     readPolicy,
 
-    async replacePolicy (orgId, before, after) {
+    async replacePolicy (before, { orgId, policyId, policy }) {
       const text = (policy: OrgPolicy): string => Object.keys(policy).length === 0 ? '' : JSON.stringify(policy)
-      return await redis.replacePolicy(policyKey(orgId), text(before), text(after)) === 1
+      const outbox = keyIn(partitionOf(`o:${orgId}`), 'policies')
+      const entry: PolicyEntry = { policyId, orgId, policy }
+      return await redis.replacePolicy(policyKey(orgId), outbox, text(before), text(policy), JSON.stringify(entry)) === 1
     }
   })
 }
 
-function recordKey (subject: Subject): string {
+export function recordKey (subject: Subject): string {
   const name = subjectKey(subject)
   return keyIn(partitionOf(name), 'consent', name)
 }
 
-function policyKey (orgId: string): string {
+export function policyKey (orgId: string): string {
   return keyIn(partitionOf(`o:${orgId}`), 'policy', orgId)
 }
 
 const letters: Record<ChoiceState, string> = { granted: 'g', denied: 'd', cleared: 'c' }
 const states: Record<string, ChoiceState> = { g: 'granted', d: 'denied', c: 'cleared' }
 
-function encodeRecord (record: ConsentRecord): string {
+export function encodeRecord (record: ConsentRecord): string {
   const stored: StoredRecord = {
     rev: record.revision,
     head: record.head,

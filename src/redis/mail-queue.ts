@@ -5,12 +5,14 @@ import { Unavailable } from '../domain/unavailable.ts'
 import { queuePrefix } from './event-queue.ts'
 
 const mailQueueName = 'mail'
+const rememberedSeconds = 3600
 
 /** `sealed` holds address and content; past `expiresAt` (epoch ms) the letter is of no use and is dropped. */
 interface MailJob { sealed: string, expiresAt: number }
 
 export interface MailQueue {
-  add: (sealed: string, expiresAt: number) => Promise<void>
+  /** Of letters with one id, at most one is taken, as long as the first waits and for an hour after it was sent. */
+  add: (sealed: string, expiresAt: number, id?: string) => Promise<void>
   close: () => Promise<void>
 }
 
@@ -24,9 +26,9 @@ export function makeMailQueue (redis: Redis): MailQueue {
   })
   queue.on('error', () => {}) // Every call reports its own failure.
   return {
-    async add (sealed, expiresAt) {
+    async add (sealed, expiresAt, id) {
       try {
-        await queue.add('letter', { sealed, expiresAt })
+        await queue.add('letter', { sealed, expiresAt }, id === undefined ? {} : { jobId: id, removeOnComplete: { age: rememberedSeconds } })
       } catch (cause) {
         throw new Unavailable('the mail queue', { cause })
       }

@@ -33,13 +33,7 @@ export function makeOutbox<Entry> (redis: Redis, kind: string): Outbox<Entry> {
       }
     },
     async peek (max) {
-      const partitions = await Promise.all(Array.from({ length: partitionCount }, async (_, partition) => {
-        const found = await redis.xrange(keyIn(partition, kind), '-', '+', 'COUNT', max)
-        return found.map(([id, fields]) => {
-          const { entry = '', ...notes } = Object.fromEntries(pairsOf(fields))
-          return { partition, id, entry: JSON.parse(entry) as Entry, notes }
-        })
-      }))
+      const partitions = await Promise.all(Array.from({ length: partitionCount }, async (_, partition) => await readStream<Entry>(redis, kind, partition, '-', '+', max)))
       return partitions.flat()
     },
     async remove (waiting) {
@@ -59,6 +53,15 @@ export function makeOutbox<Entry> (redis: Redis, kind: string): Outbox<Entry> {
       }
     }
   }
+}
+
+/** A partition's entries from one place to another, oldest first. */
+export async function readStream<Entry> (redis: Redis, kind: string, partition: number, from: string, to: string, max: number): Promise<Array<Waiting<Entry>>> {
+  const found = await redis.xrange(keyIn(partition, kind), from, to, 'COUNT', max)
+  return found.map(([id, fields]) => {
+    const { entry = '', ...notes } = Object.fromEntries(pairsOf(fields))
+    return { partition, id, entry: JSON.parse(entry) as Entry, notes }
+  })
 }
 
 function pairsOf (fields: readonly string[]): Array<[string, string]> {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { addressHint, lockAfter, normaliseCode, verificationPurposes, type Method } from '../../src/domain/verification.ts'
+import { addressHint, isAddress, lockAfter, normaliseCode, verificationPurposes, type Method } from '../../src/domain/verification.ts'
 import { acceptedMethods, type TwoStepStatus } from '../../src/domain/verification-gate.ts'
 
 t.test('every fifth failure in a row locks the account, for longer each time up to an hour', async t => {
@@ -30,6 +30,15 @@ t.test('to normalise makes no other code of what is none', async t => {
 t.test('an address is hinted at by its first letter and its domain', async t => {
   t.equal(addressHint('ada@example.com'), 'a***@example.com')
   t.equal(addressHint('a@b@example.com'), 'a***@example.com')
+  t.equal(addressHint('\u{1f600}@example.com'), '\u{1f600}***@example.com')
+  fc.assert(fc.property(fc.string({ unit: 'grapheme' }), fc.domain(), (local, domain) => addressHint(`${local}@${domain}`).isWellFormed()))
+})
+
+t.test('one address is an address, and nothing else is', async t => {
+  fc.assert(fc.property(fc.emailAddress(), isAddress))
+  for (const text of ['jörg@bücher.example', "o'neill+x@mail.example.com"]) t.ok(isAddress(text), text)
+  const none = ['', '@', 'a', 'a@', '@b.example', 'a@b', '.a@b.example', 'a..b@c.example', 'a@b..example', 'a@-b.example', 'a b@c.example', 'a@b.example,c@d.example', 'a@b.example;', '<a@b.example>', 'a@b.example\n', 'a\u0000@b.example', '\ud800@b.example', '"a"@b.example', `${'a'.repeat(320)}@b.example`]
+  for (const text of none) t.notOk(isAddress(text), JSON.stringify(text).slice(0, 40))
 })
 
 t.test('each purpose accepts the methods it should, by the state of the account', async t => {

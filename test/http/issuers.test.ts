@@ -66,6 +66,16 @@ t.test('the kind of an issuer\'s accounts is the issuer\'s, unless its token say
   t.equal((await enroll(issueToken('RS256', rsa, desktop, { email }))).status, 201)
 })
 
+t.test('an account that carries the namespace of an organisation\'s issuer is signed in by that organisation alone', async t => {
+  const ask = async (token: string, account: string) => await service.call('POST', '/v1/verification/challenges', { token, body: { purpose: 'sign_in', account_id: account, email: 'ada@example.com' } })
+  const scope = 'verification:delegate'
+  const [ofPeople, ofOrganization] = [issueToken('RS256', rsa, desktop, { sub: 'identity', scope }), ofWeb(ec, { sub: 'identity', scope })]
+  for (const [token, account] of [[ofPeople, 'web:olga'], [ofOrganization, 'web:olga'], [ofOrganization, 'desktop:olga']] as const) {
+    isProblem(t, await ask(token, account), 403, 'managed-by-organization', '/v1/verification/challenges', account)
+  }
+  for (const account of ['desktop:olga', 'desktop:web:olga']) t.equal((await ask(ofPeople, account)).status, 201, account)
+})
+
 t.test('a new key is accepted beside the old, and a removed key is refused', async t => {
   const next = makeKey('ES256', 'ec-2')
   published.publish(ec, next)

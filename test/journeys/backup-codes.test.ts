@@ -1,10 +1,10 @@
 import t from 'tap'
-import { passTime, startTestService } from '../support/service.ts'
+import { eventually, passTime, startTestService } from '../support/service.ts'
 import { makeTwoStepClient, type TwoStepPerson } from '../support/two-step.ts'
 
 const pass = passTime(t)
 const service = await startTestService(t)
-const { call, open, pay, protect, prove, status, verify } = makeTwoStepClient(service, pass)
+const { call, letters, open, pay, protect, prove, status, verify } = makeTwoStepClient(service, pass)
 
 const use = async (person: TwoStepPerson, code: string) => await prove(person, 'privacy.update', { method: 'backup_code', code })
 const regenerate = async (person: TwoStepPerson, token?: string) => await call(person, 'POST', '/v1/me/two-step/backup-codes', token)
@@ -76,4 +76,24 @@ t.test('an e-mailed code does not make new codes', async t => {
   t.match(await regenerate(erin, await pay(erin, 'privacy.update', { method: 'email' })), { status: 403, body: { type: '/problems/verification-mismatch' } })
   t.match(await regenerate(erin), { status: 401, body: { type: '/problems/verification-required' } })
   t.equal((await use(erin, erin.backupCodes[0]!)).status, 200, 'the old ones are still good')
+})
+
+t.test('how many are left is right for each, also when several are used at once', async t => {
+  const frank = await protect('frank')
+  const ids = await Promise.all(Array.from({ length: 3 }, async () => (await open(frank, 'privacy.update')).body['id'] as string))
+  const answers = await Promise.all(ids.map(async (id, index) => await verify(frank, id, 'backup_code', frank.backupCodes[index]!)))
+  t.same(answers.map(({ body }) => body['backup_codes'].remaining).sort(), [7, 8, 9])
+  const logged = async (): Promise<unknown[]> => (await call(frank, 'GET', '/v1/me/security/events')).body['events'].filter(({ kind }: { kind: string }) => kind === 'backup_code_used')
+  t.same((await logged()).map(event => (event as { remaining: number }).remaining).sort(), [7, 8, 9])
+  await eventually('the letters say so', async () => {
+    const told = (await letters(frank)).flatMap(({ text }) => /([0-9]+) are left/.exec(text)?.[1] ?? [])
+    return told.sort().join() === '7,8,9'
+  })
+})
+
+t.test('other letters that become its symbols as capitals make no code', async t => {
+  const grace = await protect('grace')
+  const { body: { id } } = await open(grace, 'privacy.update')
+  for (const typed of ['ß'.repeat(8), 'ﬀ'.repeat(8) + 'ß'.repeat(8), 'ı'.repeat(16)]) t.equal((await verify(grace, id, 'backup_code', typed)).status, 400, typed)
+  t.equal((await call(grace, 'GET', `/v1/verification/challenges/${String(id)}`)).body['attempts_remaining'], 5)
 })

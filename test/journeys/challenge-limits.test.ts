@@ -1,10 +1,12 @@
 import t from 'tap'
 import { signIn, type Answer, type Person } from '../support/api.ts'
 import { passTime, startTestService } from '../support/service.ts'
+import { makeTwoStepClient } from '../support/two-step.ts'
 
 const pass = passTime(t)
 // Without limits on sending, so that those on challenges are met alone.
 const service = await startTestService(t, { RATE_LIMITS: 'on', EMAIL_RESEND_SECONDS: '0', EMAIL_CODES_PER_HOUR: '0', EMAIL_CODES_PER_DAY: '0' })
+const { protect } = makeTwoStepClient(service, pass)
 
 const open = async (person: Person): Promise<Answer> => await service.call('POST', '/v1/verification/challenges', { token: person.token, body: { purpose: 'privacy.update' } })
 const giveUp = async (person: Person, id: unknown): Promise<Answer> => await service.call('DELETE', `/v1/verification/challenges/${String(id)}`, { token: person.token })
@@ -32,5 +34,30 @@ t.test('thirty challenges can be opened in an hour', async t => {
   t.match(refused, { status: 429, body: { type: '/problems/too-many-challenges' } })
   t.ok(Number(refused.headers.get('retry-after')) > 3500)
   pass(3_600_000)
+  t.equal((await open(person)).status, 201)
+})
+
+t.test('a challenge without attempts makes room', async t => {
+  const person = await signIn(service, 'exhausted')
+  const opened = await Promise.all(Array.from({ length: 10 }, async () => await open(person)))
+  t.equal((await open(person)).status, 429)
+  for (let attempt = 0; attempt < 5; attempt++) {
+    t.equal((await service.call('POST', `/v1/verification/challenges/${String(opened[0]!.body['id'])}/verify`, { token: person.token, body: { method: 'email', code: '0000000' } })).status, 400)
+  }
+  t.equal((await open(person)).status, 429, 'what is no code costs nothing')
+  const code = await service.mailedCode(person.email)
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const { status } = await service.call('POST', `/v1/verification/challenges/${String(opened[0]!.body['id'])}/verify`, { token: person.token, body: { method: 'email', code: code === '000000' ? '000001' : '000000' } })
+    t.equal(status, 422)
+  }
+  t.equal((await open(person)).status, 201)
+})
+
+t.test('so do those that a change of factor has ended', async t => {
+  const person = await protect('reset')
+  for (let opened = 0; opened < 10; opened++) t.equal((await open(person)).status, 201)
+  t.equal((await open(person)).status, 429)
+  const admin = await service.token({ sub: 'support', scope: 'security:admin', expires_in: 86_400 })
+  t.equal((await service.call('POST', '/v1/admin/accounts/reset/two-step/reset', { token: admin, body: { reason: 'lost the phone' } })).status, 204)
   t.equal((await open(person)).status, 201)
 })

@@ -17,11 +17,15 @@ t.test('a sign-in of this moment pays for a change of an organisation\'s member'
 })
 
 t.test('one of longer ago does not, nor one of the future, nor one of no known time', async t => {
-  for (const [name, secondsAgo] of [['older', 301], ['much-older', 86_400], ['future', -120], ['unknown', undefined]] as const) {
+  for (const [name, secondsAgo] of [['older', 301], ['much-older', 86_400], ['future', -120], ['near-future', -35], ['unknown', undefined]] as const) {
     const answer = await change(await member(name, secondsAgo))
     t.match(answer, { status: 401, body: { type: '/problems/verification-required' } }, name)
     t.match(answer.headers.get('www-authenticate'), /^Bearer error="insufficient_user_authentication"/)
   }
+})
+
+t.test('an issuer\'s clock may be ahead as far as for the time of issue of its tokens', async t => {
+  t.equal((await change(await member('clock-ahead', -25))).status, 200)
 })
 
 t.test('it never does for an account of a person\'s own', async t => {

@@ -1,6 +1,8 @@
 import t from 'tap'
+import type { SecurityEvent } from '../../src/domain/security-event.ts'
+import { accountPartition, keyIn } from '../../src/redis/keys.ts'
 import { signIn, type Person } from '../support/api.ts'
-import { eventually, passTime, startTestService } from '../support/service.ts'
+import { eventually, passTime, startTestService, uuid } from '../support/service.ts'
 import { codeOf, makeTwoStepClient, wrongCodeOf } from '../support/two-step.ts'
 
 const pass = passTime(t)
@@ -104,6 +106,28 @@ t.test('few backup codes are warned of', async t => {
   const warnings = (await letters(dave)).filter(({ text }) => text.includes('Few are left'))
   t.equal(warnings.length, 1)
   t.match(warnings[0]!.text, /3 are left/)
+})
+
+t.test('events of one millisecond are each on one page, wherever a page ends', async t => {
+  const frida = await signIn(service, 'frida')
+  const at = Date.now()
+  const events = Array.from({ length: 23 }, (_, index): SecurityEvent => ({
+    event_id: uuid(), account_id: 'frida', kind: 'account_unlocked', at: at - Math.floor(index / 10), actor: 'admin', reason: null, remaining: null, effective_at: null, mail_to: null
+  }))
+  for (const event of events) await service.redis.xadd(keyIn(accountPartition('frida'), 'security-log'), '*', 'entry', JSON.stringify(event))
+  await eventually('all are in the log', async () => (await log(frida)).events.length === events.length)
+  const whole = (await log(frida)).events
+  t.same(whole.map(event => event.at), events.map(event => new Date(event.at).toISOString()), 'newest first')
+  for (const limit of [1, 4, 7]) {
+    const read: string[] = []
+    let cursor = ''
+    do {
+      const page = await log(frida, `?limit=${String(limit)}${cursor}`)
+      read.push(...page.events.map(event => event.event_id))
+      cursor = page.next_cursor === undefined ? '' : `&cursor=${page.next_cursor}`
+    } while (cursor !== '')
+    t.same(read, whole.map(event => event.event_id), `pages of ${String(limit)}`)
+  }
 })
 
 t.test('people read their own log only, page by page', async t => {

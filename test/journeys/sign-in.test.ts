@@ -1,12 +1,13 @@
 import { decodeJwt } from 'jose'
 import t from 'tap'
 import { signIn, type Answer } from '../support/api.ts'
-import { passTime, startTestService } from '../support/service.ts'
+import { eventually, passTime, startTestService } from '../support/service.ts'
+import { developmentKey, makeToken, rightClaims } from '../support/tokens.ts'
 import { makeTwoStepClient } from '../support/two-step.ts'
 
 const pass = passTime(t)
 const service = await startTestService(t)
-const { nextCode, protect, verify } = makeTwoStepClient(service, pass)
+const { letters, nextCode, protect, verify } = makeTwoStepClient(service, pass)
 
 const identityService = { token: await service.token({ sub: 'identity', scope: 'verification:delegate', expires_in: 86_400 }) }
 const otherService = { token: await service.token({ sub: 'another', scope: 'verification:delegate', expires_in: 86_400 }) }
@@ -54,7 +55,26 @@ t.test('only a service that may, asks, and it says for whom', async t => {
 
 t.test('whose identity provider does the second step is not asked here', async t => {
   const organizations = { token: await service.token({ sub: 'identity-of-acme', scope: 'verification:delegate', account_kind: 'organization' }) }
-  t.match(await ask(organizations, { account_id: 'managed', email: 'managed@example.com' }), { status: 403, body: { type: '/problems/managed-by-organization' } })
+  const account = { account_id: 'gina', email: 'gina@example.com' }
+  t.match(await ask(organizations, account), { status: 403, body: { type: '/problems/managed-by-organization' } })
+  t.equal((await ask(identityService, account)).status, 201, 'which is said of that service, and not noted of the account')
+})
+
+t.test('nor for an account whose own token said that an organisation manages it, wherever that token was last shown', async t => {
+  const uses: Record<string, (token: string) => Promise<Answer>> = {
+    challenge: async token => await service.call('POST', '/v1/verification/challenges', { token, body: { purpose: 'privacy.update' } }),
+    change: async token => await service.call('PATCH', '/v1/me/privacy', { token, body: {}, headers: { 'if-match': '"0"' } }),
+    'security page': async token => await service.call('GET', '/v1/me/security', { token })
+  }
+  for (const [name, use] of Object.entries(uses)) {
+    const account = { account_id: `member-${name}`, email: 'member@example.com' }
+    const token = async (kind: 'organization' | 'personal'): Promise<string> =>
+      await service.token({ sub: account.account_id, email: account.email, account_kind: kind, auth_time: Math.floor(Date.now() / 1000) })
+    await use(await token('organization'))
+    t.match(await ask(identityService, account), { status: 403, body: { type: '/problems/managed-by-organization' } }, name)
+    await use(await token('personal'))
+    t.equal((await ask(identityService, account)).status, 201, `${name}: who leaves the organisation signs in again`)
+  }
 })
 
 t.test('the challenge is there for the service that opened it alone', async t => {
@@ -80,4 +100,30 @@ t.test('the proof of a sign-in changes no settings', async t => {
   const { body: { verification_token: token } } = await verify(identityService, body['id'], 'email', await service.mailedCode(frank.email))
   const change = await service.call('PATCH', '/v1/me/privacy', { token: frank.token, body: { account: { diagnostics: 'granted' } }, headers: { 'if-match': '"0"', 'verification-token': token } })
   t.match(change, { status: 403, body: { type: '/problems/verification-mismatch' } })
+})
+
+t.test('a lock that was reached at sign-ins is mailed to the address that was named for them', async () => {
+  const account = { account_id: 'never-here', email: 'never-here@example.com' }
+  const { body } = await ask(identityService, account)
+  const code = await service.mailedCode(account.email)
+  for (let attempt = 0; attempt < 5; attempt++) await verify(identityService, body['id'], 'email', code === '000000' ? '000001' : '000000')
+  await eventually('the letter came', async () => (await letters(account)).some(({ subject }) => subject === 'Too many wrong codes'))
+})
+
+t.test('a code is sent to one address only, for an account only', async t => {
+  const addresses = ['', '@', 'a@', '@b.example', 'a@b.c, evil@x.example', 'a@b.example\r\nBcc: evil@x.example', 'a@b.example evil@x.example', '"a b"@c.example', 'Ada <a@b.example>', 'a@b@c.example', `${'a'.repeat(320)}@b.example`, '\ud83d@ex.example']
+  for (const email of addresses) t.match(await ask(identityService, { account_id: 'hugo', email }), { status: 400, body: { errors: [{ pointer: '/email' }] } }, JSON.stringify(email).slice(0, 60))
+  for (const account of ['', 'a\nb', 'a\u0000', '\ud800', 'anonymous', 'device:pc-1']) {
+    t.match(await ask(identityService, { account_id: account, email: 'hugo@example.com' }), { status: 400, body: { type: /invalid-(request|json)/ } }, JSON.stringify(account))
+  }
+  for (const email of ["o'neill+x@mail.example.com", 'jörg@bücher.example']) t.equal((await ask(identityService, { account_id: `fine-${email.length}`, email })).status, 201, email)
+})
+
+t.test('an address in an access token that no letter can go to is as good as none', async t => {
+  const key = await developmentKey(service.dataDir)
+  for (const [index, email] of ['@', 'a@b.example, evil@x.example', '\ud83d@ex.example', 'a'.repeat(400), 7].entries()) {
+    const token = makeToken({ alg: 'EdDSA', kid: key.kid }, rightClaims({ sub: `odd-${String(index)}`, email }), key.privateKey)
+    t.match(await service.call('GET', '/v1/me/security', { token }), { status: 200, body: { email: null } })
+    t.match(await call({ token }, 'POST', '', { purpose: 'privacy.update' }), { status: 422, body: { type: '/problems/email-unknown' } })
+  }
 })

@@ -21,12 +21,18 @@ t.test('an admin turns 2-step verification off for a person, who is told', async
   t.equal((await act('ada', 'two-step/reset')).status, 204)
   t.same((await status(ada))['two_step'], { status: 'off', recommended: true })
   t.match(await verify(ada, id, 'backup_code', ada.backupCodes[0]!), { status: 410 }, 'a challenge from before')
+  const codes = async (): Promise<number> => (await letters(ada)).filter(({ subject }) => subject === 'Your verification code').length
+  const before = await codes()
+  for (const [method, path] of [['GET', ''], ['POST', '/email']] as const) {
+    t.match(await call(ada, method, `/v1/verification/challenges/${String(id)}${path}`), { status: 410, body: { type: '/problems/challenge-expired' } }, `${method} ${path}`)
+  }
   t.equal((await call(ada, 'POST', '/v1/me/two-step/totp', token)).status, 403, 'a token from before')
   const patched = await service.call('PATCH', '/v1/me/privacy', { token: ada.token, body: { account: { diagnostics: 'granted' } }, headers: { 'if-match': '"0"', 'verification-token': change } })
   t.match(patched, { status: 401, body: { type: '/problems/verification-required' } }, 'another')
   await eventually('it is logged', async () => (await newestEvent(ada))?.['kind'] === 'two_step_reset')
   t.match(await newestEvent(ada), { actor: 'admin', reason: 'lost the phone' })
   await eventually('a letter came', async () => (await letters(ada)).some(({ subject }) => subject === '2-step verification was reset'))
+  t.equal(await codes(), before, 'and no code for a challenge that cannot be met')
   t.match(await act('ada', 'two-step/reset'), { status: 404, body: { type: '/problems/two-step-off' } })
 })
 

@@ -1,11 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { accountPartition, keyIn } from '../../src/redis/keys.ts'
 import { signIn, type Person } from '../support/api.ts'
-import { passTime, startTestService } from '../support/service.ts'
+import { eventually, passTime, startTestService } from '../support/service.ts'
 import { makeTwoStepClient, type TwoStepPerson } from '../support/two-step.ts'
 
 const pass = passTime(t)
 const service = await startTestService(t, { RECOVERY_DELAY: '24h' })
-const { call, nextCode, open, pay, protect, prove, status, verify } = makeTwoStepClient(service, pass)
+const { call, letters, nextCode, open, pay, protect, prove, status, verify } = makeTwoStepClient(service, pass)
 
 const day = 86_400_000
 const disable = async (person: Person, token?: string) => await call(person, 'DELETE', '/v1/me/two-step', token)
@@ -84,4 +86,29 @@ t.test('what is off cannot be turned off', async t => {
   for (const answer of [await disable(erin), await disable(erin, 'any'), await call(erin, 'POST', '/v1/me/two-step/backup-codes'), await open(erin, 'two_step.disable')]) {
     t.match(answer, { status: 404, body: { type: '/problems/two-step-off' } })
   }
+})
+
+t.test('it goes off at its time though nobody looks, and the letter comes then', async t => {
+  const frank = await protect('frank')
+  t.equal((await byEmail(frank)).status, 202)
+  const isOff = async (): Promise<boolean> => (await letters(frank)).some(({ subject }) => subject === '2-step verification is off')
+  pass(day - 60_000)
+  await sleep(1200) // For a letter that should not come yet.
+  t.notOk(await isOff())
+  pass(60_000)
+  await eventually('the letter came', isOff)
+})
+
+t.test('from its time on, what was opened or proved before is worth nothing', async t => {
+  const grace = await protect('grace')
+  t.equal((await byEmail(grace)).status, 202)
+  pass(day - 60_000)
+  const { body: { id } } = await open(grace, 'privacy.update')
+  const token = await pay(grace, 'backup_codes.regenerate', { method: 'backup_code', code: grace.backupCodes[0]! })
+  const security = keyIn(accountPartition('grace'), 'security', 'grace')
+  // The writer is kept from it, so that it is the call itself that finds the time over.
+  await service.redis.zrem(keyIn(accountPartition('grace'), 'security-due'), `disable:${String(await service.redis.hget(security, 'disable_at'))}:grace`)
+  pass(60_000)
+  t.match(await verify(grace, id, 'backup_code', grace.backupCodes[1]!), { status: 410, body: { type: '/problems/challenge-expired' } })
+  t.match(await call(grace, 'POST', '/v1/me/two-step/backup-codes', token), { status: 404, body: { type: '/problems/two-step-off' } })
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { signIn, type Person } from '../support/api.ts'
 import { passTime, startTestService } from '../support/service.ts'
+import { developmentKey, makeToken, rightClaims } from '../support/tokens.ts'
 import { codeOf, makeTwoStepClient, wrongCodeOf } from '../support/two-step.ts'
 
 const pass = passTime(t)
@@ -113,4 +114,39 @@ t.test('setting up needs a verification of its own, once', async t => {
   const late = await pay(henry, 'two_step.enroll', { method: 'email' })
   pass(301_000)
   t.match(await call(henry, 'POST', path, late), { status: 401, body: { type: '/problems/verification-required' } })
+})
+
+t.test('a name of any length and script fits into the picture', async t => {
+  const [email, longest] = ['short@example.com', `${'漢'.repeat(240)}@${'漢'.repeat(60)}.example`]
+  const key = await developmentKey(service.dataDir)
+  const header = { alg: 'EdDSA', kid: key.kid }
+  for (const sub of ['漢'.repeat(255), '\u{20000}'.repeat(127)]) {
+    // The token that pays may come with an address, and the call in the same session without one: then the account's name is shown.
+    const claims = { sub, sid: 'one', scope: 'settings' }
+    const [withAddress, without] = [makeToken(header, rightClaims({ ...claims, email }), key.privateKey), makeToken(header, rightClaims(claims), key.privateKey)]
+    const answer = await call({ token: without }, 'POST', path, await service.verify(withAddress, email, 'two_step.enroll'))
+    t.match(answer, { status: 201, body: { qr_svg: /^<svg/ } })
+  }
+  const token = await service.token({ sub: 'long-address', email: longest, expires_in: 86_400 })
+  const answer = await call({ token }, 'POST', path, await service.verify(token, longest, 'two_step.enroll'))
+  t.match(answer, { status: 201, body: { qr_svg: /^<svg/ } })
+})
+
+t.test('an authenticator of another account is not there, whatever the accounts are called', async t => {
+  const [email, token] = ['a-b@example.com', await service.token({ sub: 'A:b', email: 'a-b@example.com', expires_in: 86_400 })]
+  const owner: Person = { ...await signIn(service, 'unused'), token, email }
+  const { id, secret } = await pending(owner)
+  const mallory = await signIn(service, 'A')
+  t.match(await confirm(mallory, `b%3A${id}`, await codeOf(secret)), { status: 404, body: { type: '/problems/not-found' } })
+  t.match(await confirm(owner, id, await wrongCodeOf(secret)), { status: 422, body: { attempts_remaining: 4 } }, 'and costs the owner nothing')
+  t.equal((await confirm(owner, id, await codeOf(secret))).status, 200)
+})
+
+t.test('of those who confirm at once, one does, and the others hear that it is confirmed', async t => {
+  const person = await signIn(service, 'at-once')
+  const { id, secret } = await pending(person)
+  const code = await codeOf(secret)
+  const answers = await Promise.all(Array.from({ length: 4 }, async () => await confirm(person, id, code)))
+  t.same(answers.map(({ status }) => status).sort(), [200, 409, 409, 409])
+  for (const { status, body } of answers) if (status === 409) t.equal(body['type'], '/problems/enrollment-confirmed')
 })

@@ -127,3 +127,11 @@ t.test('a lock of half a minute ends after half a minute, and a success starts t
   for (let failure = 0; failure < 4; failure++) await verify(person, third.id, wrongFor(third.code))
   t.equal((await verify(person, third.id, third.code)).status, 200, 'four failures after a success lock nothing')
 })
+
+t.test('what was refused for coming too soon is not counted as opened', async t => {
+  const person = await signIn(service, 'impatient')
+  t.equal((await open(person)).status, 201)
+  for (let asked = 0; asked < 40; asked++) isRefusedFor(t, await open(person), 'resend-too-soon', minute)
+  pass(minute)
+  t.equal((await open(person)).status, 201)
+})

@@ -106,9 +106,21 @@ t.test('of 20 changes at once with one token, one is made', async t => {
   for (const { status } of answers) t.ok([200, 401, 412].includes(status))
   t.equal(await revision(grace), 1)
 
-  const next = await verify(grace)
-  const idle = await Promise.all(Array.from({ length: 20 }, async () => await change(grace, next, {}, '"1"')))
-  t.same(idle.map(({ status }) => status).sort(), [200, ...Array<number>(19).fill(401)], 'also when they change nothing, so that only the token decides')
+})
+
+t.test('a change of nothing needs a good token and leaves it unspent', async t => {
+  const ivan = await signIn(service, 'ivan')
+  const granted = { account: { product_analytics: 'granted' } }
+  const token = await verify(ivan)
+  for (const body of [{}, { account: {} }]) t.match(await change(ivan, token, body), { status: 200, body: { revision: 0, entries: [] } })
+  t.match(await change(ivan, undefined, {}), { status: 401, body: { type: '/problems/verification-required' } })
+  t.equal((await change(ivan, token, granted)).status, 200, 'it pays for a change still')
+
+  t.match(await change(ivan, token, granted, '"1"'), { status: 401, body: { type: '/problems/verification-spent' } }, 'and is refused once it is spent, even for nothing')
+  const next = await verify(ivan)
+  t.match(await change(ivan, next, granted, '"1"'), { status: 200, body: { revision: 1, entries: [] } })
+  t.equal((await change(ivan, next, { account: { product_analytics: 'denied' } }, '"1"')).status, 200)
+  t.equal(await revision(ivan), 2)
 })
 
 t.test('a token dies when the account\'s factors change', async t => {

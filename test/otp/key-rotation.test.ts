@@ -92,6 +92,46 @@ t.test('then the old key can go', async t => {
   t.equal((await verifyNow()).status, 200)
 })
 
+t.test('an authenticator that is confirmed after a rotation is sealed under the new key', async t => {
+  const bob = await signIn(service, 'bob')
+  const token = await service.verify(bob.token, bob.email, 'two_step.enroll')
+  const { body } = await service.call('POST', '/v1/me/two-step/totp', { token: bob.token, headers: { 'verification-token': token } })
+  await useSealKeys(keys => ({ newest: randomBytes(32).toString('base64'), ...keys }))
+  await service.restart()
+  const code = await generate({ secret: body['secret'] as string, epoch: Math.floor(Date.now() / 1000) })
+  t.equal((await service.call('POST', `/v1/me/two-step/totp/${String(body['enrollment_id'])}/confirm`, { token: bob.token, body: { code } })).status, 200)
+  t.match(await service.redis.hget(keyIn(accountPartition('bob'), 'security', 'bob'), 'totp'), /^newest\./)
+})
+
+t.test('a secret whose key is missing costs no attempt, locks nobody, and is told of', async t => {
+  const carol = await signIn(service, 'carol')
+  const token = await service.verify(carol.token, carol.email, 'two_step.enroll')
+  const { body: pending } = await service.call('POST', '/v1/me/two-step/totp', { token: carol.token, headers: { 'verification-token': token } })
+  const { body: challenge } = await call('POST', 'verification/challenges', { purpose: 'privacy.update' })
+  const file = join(service.dataDir, 'keys', 'development.json')
+  const kept = await readFile(file, 'utf8')
+  await useSealKeys(() => ({ stranger: randomBytes(32).toString('base64') }))
+  await service.restart()
+  const unavailable = { status: 503, body: { type: '/problems/verification-unavailable' } }
+  for (let attempt = 0; attempt < 6; attempt++) {
+    t.match(await call('POST', `verification/challenges/${String(challenge['id'])}/verify`, { method: 'totp', code: '123456' }), unavailable)
+    t.match(await service.call('POST', `/v1/me/two-step/totp/${String(pending['enrollment_id'])}/confirm`, { token: carol.token, body: { code: '123456' } }), unavailable)
+  }
+  t.match(service.logs.join(''), /"what":"secret-unreadable"/)
+  await writeFile(file, kept)
+  await service.restart()
+  t.equal((await call('GET', `verification/challenges/${String(challenge['id'])}`)).body['attempts_remaining'], 5)
+  t.equal((await call('GET', 'me/security')).body['locked_until'], undefined)
+  t.match(await service.call('POST', `/v1/me/two-step/totp/${String(pending['enrollment_id'])}/confirm`, { token: carol.token, body: { code: await generate({ secret: pending['secret'] as string, epoch: Math.floor(Date.now() / 1000) }) } }), { status: 200 })
+})
+
+t.test('two keys of one kid stop the start', async t => {
+  await useKeys(first, { ...second, kid: 'first' })
+  await t.rejects(service.restart(), { message: /^VERIFICATION_KEYS_FILE .* has two keys with the kid "first"$/ })
+  await useKeys(second)
+  await service.restart()
+})
+
 t.test('a keys file that is gone stops the start, and the keys made for development do not stand in', async t => {
   await rm(keysFile)
   await t.rejects(service.restart(), { message: /^VERIFICATION_KEYS_FILE .* cannot be read as JSON$/ })

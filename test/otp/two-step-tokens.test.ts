@@ -80,3 +80,25 @@ t.test('a change of factor makes every earlier token worthless', async t => {
     t.match(answer.headers.get('www-authenticate'), /insufficient_user_authentication/)
   }
 })
+
+t.test('a token for a named change pays for no call that makes none', async t => {
+  const { person, tokenFor } = await enrolled('named')
+  for (const [method, path, purpose] of [['POST', 'two-step/totp', 'two_step.replace'], ['POST', 'two-step/backup-codes', 'backup_codes.regenerate'], ['DELETE', 'two-step', 'two_step.disable']] as const) {
+    t.match(await send(person, method, path, await tokenFor(purpose, { a: 1 })), mismatch, purpose)
+  }
+  const unprotected = await signIn(service, 'named-too')
+  t.match(await send(unprotected, 'POST', 'two-step/totp', await service.verify(unprotected.token, unprotected.email, 'two_step.enroll', { a: 1 })), mismatch)
+  t.match(await send(person, 'POST', 'erasure', await tokenFor('data.erase', { a: 1 })), mismatch)
+  t.match(await send(person, 'POST', 'export', await tokenFor('data.export', { a: 1 })), mismatch)
+})
+
+t.test('what would pay is told of the account and the purpose', async t => {
+  const { person } = await enrolled('classes')
+  const other = await signIn(service, 'classes-too')
+  const [strong, email] = ['urn:assent:acr:2sv', 'urn:assent:acr:email']
+  const classes = async (who: Pick<Person, 'token'>, method: string, path: string, body?: unknown): Promise<unknown> =>
+    /acr_values="([^"]*)"/.exec((await send(who, method, path, 'garbage', body, '"0"')).headers.get('www-authenticate') ?? '')?.[1]
+  t.equal(await classes(person, 'POST', 'erasure'), strong)
+  t.equal(await classes(other, 'POST', 'erasure'), email)
+  t.equal(await classes(person, 'PATCH', 'privacy', granted), `${strong} ${email}`)
+})

@@ -58,12 +58,12 @@ export function twoStepRoutes ({ manageTwoStep, verifyPerson, qrSvg, privacyCont
       const managed = person.accountKind === 'organization'
       return {
         two_step: {
-          status: twoStep.status,
+          status: managed ? 'off' as const : twoStep.status,
           recommended: !managed,
-          ...(twoStep.enrolledAt === null ? {} : { enrolled_at: showTime(twoStep.enrolledAt) }),
-          ...(twoStep.disableAt === null ? {} : { disable_at: showTime(twoStep.disableAt) })
+          ...(managed || twoStep.enrolledAt === null ? {} : { enrolled_at: showTime(twoStep.enrolledAt) }),
+          ...(managed || twoStep.disableAt === null ? {} : { disable_at: showTime(twoStep.disableAt) })
         },
-        ...(backupCodes === undefined ? {} : { backup_codes: { remaining: backupCodes.remaining, low: backupCodes.low, generated_at: showTime(backupCodes.generatedAt) } }),
+        ...(managed || backupCodes === undefined ? {} : { backup_codes: { remaining: backupCodes.remaining, low: backupCodes.low, generated_at: showTime(backupCodes.generatedAt) } }),
         email: person.email === undefined ? null : { hint: addressHint(person.email), verified: person.emailVerified },
         managed_by_organization: managed,
         ...(lockedUntil === undefined ? {} : { locked_until: showTime(lockedUntil) }),
@@ -82,10 +82,10 @@ export function twoStepRoutes ({ manageTwoStep, verifyPerson, qrSvg, privacyCont
     }, async request => {
       const person = personOfRequest(request)
       const { limit = 50, cursor } = request.query
-      const events = await manageTwoStep.listEvents(person, limit, cursors.readFrom(cursor, `events:${person.accountId}`))
+      const events = await manageTwoStep.listEvents(person, limit, cursors.readPlaceFrom(cursor, `events:${person.accountId}`))
       const last = events.at(-1)
       const more = events.length === limit && last !== undefined
-      return { events: events.map(showEvent), ...(more ? { next_cursor: cursors.write(last.at, `events:${person.accountId}`) } : {}) }
+      return { events: events.map(showEvent), ...(more ? { next_cursor: cursors.write({ at: last.at, id: last.event_id }, `events:${person.accountId}`) } : {}) }
     })
 
     app.post('/v1/me/two-step/totp', {
@@ -174,7 +174,7 @@ function ownAccount (request: FastifyRequest): Person {
   return person
 }
 
-function unpaid (reason: 'spent' | 'superseded' | 'conflict'): Problem {
+function unpaid (reason: 'spent' | 'superseded' | 'conflict' | 'closed'): Problem {
   return needsVerification(reason === 'spent' ? 'verification-spent' : 'verification-required')
 }
 

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Caller, Person } from '../../domain/caller.ts'
-import { tokenLifetimeSeconds, verificationPurposes } from '../../domain/verification.ts'
+import { isAddress, tokenLifetimeSeconds, verificationPurposes } from '../../domain/verification.ts'
 import type { Asker, ShownChallenge, VerifyPerson } from '../../flows/verify-person.ts'
 import { callerOfRequest, insufficientScope } from '../auth.ts'
 import { Problem, secondsOf } from '../problem.ts'
@@ -22,6 +22,9 @@ const challengeShape = z.object({
   expires_at: shownTime,
   attempts_remaining: z.int()
 })
+/** The name of somebody's account: a device or nobody has none. */
+const accountIdShape = z.string().min(1).max(255).regex(/^[^\p{Cc}\p{Cs}]+$/u, 'must hold no control characters')
+  .refine(id => id !== 'anonymous' && !id.startsWith('device:'), 'must be an account')
 const byId = z.strictObject({ id: z.string().min(1).max(128) })
 /** A person verifies themselves; at a sign-in the vendor's identity service asks for them. */
 const config = { scope: ['settings', 'verification:delegate'], unavailable: 'verification-unavailable' } as const
@@ -37,13 +40,13 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
         body: z.strictObject({
           purpose: z.enum(verificationPurposes),
           change: z.looseObject({}).optional(),
-          account_id: z.string().min(1).max(255).optional(),
-          email: z.string().max(320).optional()
+          account_id: accountIdShape.optional(),
+          email: z.string().max(320).refine(isAddress, 'must be one e-mail address').optional()
         }),
         response: { 201: challengeShape }
       }
     }, async (request, reply) => {
-      const { person, delegate } = personToVerify(callerOfRequest(request), request.body)
+      const { person, delegate } = personToVerify(callerOfRequest(request), request.body, app.isOrganizationAccount)
       const outcome = await verifyPerson.open(person, request.body.purpose, request.body.change, delegate)
       if (outcome.opened) return await reply.code(201).send(show(outcome.challenge))
       throw new Problem(outcome.reason, 'retryAfterMs' in outcome ? { retryAfterSeconds: secondsOf(outcome.retryAfterMs) } : {})
@@ -55,6 +58,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
     }, async request => {
       const challenge = await verifyPerson.find(askerOf(request), request.params.id)
       if (challenge === undefined) throw new Problem('not-found')
+      if (challenge === 'expired') throw new Problem('challenge-expired')
       return show(challenge)
     })
 
@@ -132,8 +136,15 @@ function askerOf (request: FastifyRequest): Asker {
   return { accountId: caller.scopes.has('settings') ? caller.accountId : undefined, delegate: caller.scopes.has('verification:delegate') ? caller.subject : null }
 }
 
-/** Who is to be verified: the caller, or at a sign-in the account that the caller names and may name. */
-function personToVerify (caller: Caller, body: { purpose: string, account_id?: string | undefined, email?: string | undefined }): { person: Person, delegate: string | null } {
+/**
+ * Who is to be verified: the caller, or at a sign-in the account that the caller names and may name. Whose account that
+ * is, the issuers' settings and the caller's token say, never the body; what either calls an organisation's is one.
+ */
+function personToVerify (
+  caller: Caller,
+  body: { purpose: string, account_id?: string | undefined, email?: string | undefined },
+  isOrganizationAccount: (accountId: string) => boolean
+): { person: Person, delegate: string | null } {
   if (body.purpose !== 'sign_in') {
     if (!caller.scopes.has('settings')) throw insufficientScope(['settings'])
     if (body.account_id !== undefined || body.email !== undefined) throw wrong('/account_id', 'goes with the purpose sign_in only')
@@ -142,7 +153,8 @@ function personToVerify (caller: Caller, body: { purpose: string, account_id?: s
   }
   if (!caller.scopes.has('verification:delegate')) throw insufficientScope(['verification:delegate'])
   if (body.account_id === undefined) throw wrong('/account_id', 'must name the account that signs in')
-  return { person: { ...caller, accountId: body.account_id, email: body.email, language: undefined }, delegate: caller.subject }
+  const accountKind = isOrganizationAccount(body.account_id) ? 'organization' : caller.accountKind
+  return { person: { ...caller, accountKind, accountId: body.account_id, email: body.email, language: undefined }, delegate: caller.subject }
 }
 
 function wrong (pointer: string, detail: string): Problem {

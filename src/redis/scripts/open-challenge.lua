@@ -1,7 +1,7 @@
 -- Opens a challenge if the account has not too many open, or opened too many within the hour.
 -- KEYS: challenge, ids of open challenges by expiry, ids by opening, account security
 -- ARGV: now, id, expiry, kept until (all ms), challenge as JSON, attempts, most open at once, most per hour (0: no limit),
---   where letters go or ''
+--   where letters go as long as nothing better is known, or ''
 local now, openMax, hourMax = tonumber(ARGV[1]), tonumber(ARGV[7]), tonumber(ARGV[8])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - 3600000)
@@ -14,5 +14,5 @@ redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
 redis.call('ZADD', KEYS[3], now, ARGV[2])
 redis.call('PEXPIREAT', KEYS[2], ARGV[4])
 redis.call('PEXPIREAT', KEYS[3], now + 3600000)
-if ARGV[9] ~= '' then redis.call('HSET', KEYS[4], 'mail_to', ARGV[9]) end
+if ARGV[9] ~= '' then redis.call('HSETNX', KEYS[4], 'mail_to', ARGV[9]) end
 return 0

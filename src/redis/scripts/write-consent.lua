@@ -1,4 +1,5 @@
 -- Writes a consent record with the ledger entries that tell it and spends the token that pays for it: all or nothing.
+-- Without entries nothing is written, and so nothing is paid for; the token must be good all the same.
 -- KEYS: record, ledger outbox, spent token, account security, count of the partition's ledger entries
 -- ARGV: head and erasure time of the record it replaces, new record, token id or '', its lifetime (s), its security
 --   version, then per entry: the entry, the state of its choice before it
@@ -16,5 +17,5 @@ if #ARGV > 6 then
     redis.call('XADD', KEYS[2], '*', 'entry', ARGV[i], 'previous', ARGV[i + 1], 'sequence', redis.call('INCR', KEYS[5]))
   end
 end
-if token ~= '' then redis.call('SET', KEYS[3], '1', 'EX', ARGV[5]) end
+if token ~= '' and #ARGV > 6 then redis.call('SET', KEYS[3], '1', 'EX', ARGV[5]) end
 return 'written'
