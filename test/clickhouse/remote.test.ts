@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import t from 'tap'
 import { connectRemote } from '../../src/clickhouse/client.ts'
@@ -13,7 +14,8 @@ const user = 'assent'
 const password = 'p&ss: wörd'
 const bridge = await startBridge(t)
 await bridge.set({ user, password })
-const remote = { CLICKHOUSE_URL: bridge.url, CLICKHOUSE_USER: user, CLICKHOUSE_PASSWORD: password, CLICKHOUSE_TIMEOUT: '1s' }
+// The services of this file share one ledger.
+const remote = { LEDGER_KEY: randomBytes(32).toString('base64'), CLICKHOUSE_URL: bridge.url, CLICKHOUSE_USER: user, CLICKHOUSE_PASSWORD: password, CLICKHOUSE_TIMEOUT: '1s' }
 const isNamed = (...events: Array<Record<string, unknown>>): string => `event_id IN (${events.map(({ id }) => `'${String(id)}'`).join()})`
 
 for (const compression of ['1', '0']) {
@@ -83,7 +85,7 @@ t.test('a server that refuses the user, or is not there, stops the start with on
 })
 
 t.test('a fault of the data is told from trouble on the way', async t => {
-  const options = { url: bridge.url, username: user, password, database: 'default', compression: true, requestTimeoutMs: 1000 }
+  const options = { url: bridge.url, username: user, password, database: 'default', compression: true, requestTimeoutMs: 20_000 }
   const { client, reader, close } = connectRemote(options)
   t.teardown(close)
   const table = makeEventTable(client, Date.now)
