@@ -52,9 +52,10 @@ export type VerifyOutcome =
   { verified: false, reason: 'malformed-code' | 'method-not-accepted' | 'method-too-weak' | 'suspended' | Ended } |
   { verified: false, reason: 'invalid-code', attemptsRemaining: number } |
   { verified: false, reason: 'locked', retryAfterMs: number }
+/** `methods`: those that would pay, unless the account cannot pay for it at all. */
 export type TokenOutcome =
   { paid: true, payment: Payment } |
-  { paid: false, reason: 'verification-required', methods: readonly Method[] } |
+  { paid: false, reason: 'verification-required', methods: readonly Method[] | undefined } |
   { paid: false, reason: 'verification-mismatch' }
 
 export interface VerifyPerson {
@@ -214,7 +215,7 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
     async checkToken (person, token, purpose, change) {
       const security = await readOwnSecurity(deps, person)
       const gate = acceptedMethods(purpose, { accountKind: person.accountKind, twoStep: twoStepStatus(security) })
-      const required = { paid: false, reason: 'verification-required', methods: gate.open ? gate.methods : [] } as const
+      const required = { paid: false, reason: 'verification-required', methods: gate.open ? gate.methods : undefined } as const
       if (token === undefined) return freshOrganizationSignIn(deps, person, purpose) ? { paid: true, payment: { verifiedBy: 'none' } } : required
       const claims = await deps.readToken(token)
       if (claims === undefined) return required

@@ -74,3 +74,13 @@ t.test('too many wrong codes lock the account for a while, and people see until 
   t.notOk('locked_until' in await status(ada))
   t.equal((await prove(ada, 'privacy.update', { method: 'backup_code', code: ada.backupCodes[0]! })).status, 200)
 })
+
+t.test('with an organisation\'s token no 2-step verification is shown, also where one is on', async t => {
+  const person = await protect('joined')
+  const token = await service.token({ sub: 'joined', email: person.email, account_kind: 'organization' })
+  const shown = await status({ token })
+  t.match(shown, { two_step: { status: 'off', recommended: false }, managed_by_organization: true })
+  t.notOk('enrolled_at' in shown['two_step'])
+  t.notOk('backup_codes' in shown)
+  t.match(await status(person), { two_step: { status: 'on' }, backup_codes: { remaining: 10 } })
+})
