@@ -28,7 +28,8 @@ async function sendWhileItEnds (name: string, end: (key: string) => Promise<unkn
 const ends: ReadonlyArray<[name: string, status: number, slug: string, end: (key: string) => Promise<unknown>]> = [
   ['cancelled', 404, 'not-found', async key => await redis.del(key)],
   ['verified', 409, 'challenge-verified', async key => await redis.hset(key, 'state', 'verified')],
-  ['exhausted', 410, 'challenge-exhausted', async key => await redis.hset(key, 'attempts', '0')]
+  ['exhausted', 410, 'challenge-exhausted', async key => await redis.hset(key, 'attempts', '0')],
+  ['outdated', 410, 'challenge-expired', async () => await redis.hset(keyIn(accountPartition('outdated'), 'security', 'outdated'), 'version', '1')]
 ]
 
 for (const [name, status, slug, end] of ends) {
