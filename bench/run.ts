@@ -17,7 +17,7 @@ const help = `Usage: npm run bench -- [--only=${partsByDefault}] [--runs=5] [--s
 Measures accepted and stored events per second, and verifications per second with what they cost
 intake, each against the bare thing in alternating runs, and prints medians and ratios.
 Takes a few minutes; uses only this machine. How fast the privacy team is answered is measured
-only when asked for: to make its data takes longer than all the rest, and several GB of disk.
+only when asked for: with its data made first, it takes longer than all the rest, and several GB of disk.
   --only     the parts to measure, of ${Object.keys(parts).join(', ')}
   --runs     alternating runs of each
   --seconds  length of one run of the accept benchmark
