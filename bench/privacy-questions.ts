@@ -7,7 +7,7 @@ export interface Asked {
   method: 'GET' | 'POST'
   path: string
   body?: unknown
-  /** The narrowest statement whose rows hold the same answer; it need not look for entries that lie there twice, as there are none. */
+  /** The narrowest statement for the heart of the answer; it need not look for entries that lie there twice, as there are none. */
   sql: string
   /** Looks at the answer: one that is fast and empty is no answer. */
   holds: (answer: any) => boolean
