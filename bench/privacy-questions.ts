@@ -24,7 +24,7 @@ export interface Question {
 
 const dayMs = 86_400_000
 const accountsPerCheck = 10_000
-const pageRows = 200
+const pageRows = 50
 /** No factor of a round number of accounts, so that a step by it reaches all of them. */
 const stride = 104_729
 

@@ -31,11 +31,13 @@ const inDays = 'day BETWEEN {from_day: Date} AND {to_day: Date}'
 export function makePrivacyStatistics (reader: ClickHouseClient): PrivacyStatistics {
   return {
     async consentChanges (purpose, scope, interval, { from, to }) {
+      // What is not asked for is left out before FINAL has to merge it: of an entry that arrived twice both rows are, or none.
       const start = startOfDay[interval]("toDate(greatest(recorded_at, fromUnixTimestamp64Milli({from: Int64}, 'UTC')), 'UTC')")
       const rows = await readRows<{ start: string } & Counts<'granted' | 'denied' | 'cleared' | 'granted_before' | 'denied_before' | 'first' | 'subjects'>>(reader,
         `WITH purpose = {purpose: String} AND scope = {scope: String} AS asked
          SELECT toString(if(recorded_at < fromUnixTimestamp64Milli({from: Int64}, 'UTC'), toDate('1970-01-01'), ${start})) AS start, ${changeCounts}
-         FROM consent_ledger FINAL WHERE recorded_at < fromUnixTimestamp64Milli({to: Int64}, 'UTC') AND (asked OR revision = 1) GROUP BY start ORDER BY start`,
+         FROM consent_ledger FINAL PREWHERE (purpose = {purpose: String} AND scope = {scope: String}) OR revision = 1
+         WHERE recorded_at < fromUnixTimestamp64Milli({to: Int64}, 'UTC') GROUP BY start ORDER BY start`,
         { purpose, scope, from: startOf(interval, from), to })
       return rows.map(row => ({
         start: Date.parse(row.start),
