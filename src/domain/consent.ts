@@ -1,5 +1,6 @@
 /** The law of consent: a no travels, a yes stays, and unknown never means yes. */
 import type { Purpose, Scope } from './catalog.ts'
+import { own } from './own.ts'
 
 export type ChoiceState = 'granted' | 'denied' | 'cleared'
 
@@ -38,8 +39,8 @@ export type OrgPolicy = Readonly<Record<string, { state: 'off' | 'none', offUnti
 export function nextPolicy (before: OrgPolicy, stated: Readonly<Record<string, 'off' | 'none'>>, now: number): OrgPolicy {
   const purposes = new Set([...Object.keys(before), ...Object.keys(stated)])
   return Object.fromEntries([...purposes].map(purpose => {
-    const { state, offUntil } = before[purpose] ?? { state: 'none', offUntil: 0 }
-    const next = stated[purpose] ?? 'none'
+    const { state, offUntil } = own(before, purpose) ?? { state: 'none', offUntil: 0 }
+    const next = own(stated, purpose) ?? 'none'
     return [purpose, { state: next, offUntil: state === 'off' && next === 'none' ? now : offUntil }]
   }))
 }
@@ -88,14 +89,14 @@ export function permissionFor (
   if (purpose.required) return { allowed: true, reason: 'required', since: 0, entry: null, erasedAt }
   if (account === undefined && deviceId === undefined) return refuse('no_subject')
   if (releaseScope === undefined) return refuse('unknown_product')
-  const orgRule = standing.orgPolicy[purpose.id]
+  const orgRule = own(standing.orgPolicy, purpose.id)
   if (orgRule?.state === 'off') return refuse('org_denied')
 
-  const accountChoice = account?.account[purpose.id]
-  const aloneChoice = deviceId === undefined ? undefined : deviceAlone?.devices[deviceId]?.[purpose.id]
+  const accountChoice = own(account?.account, purpose.id)
+  const aloneChoice = deviceId === undefined ? undefined : own(own(deviceAlone?.devices, deviceId), purpose.id)
   const ownDeviceChoice = account === undefined || deviceId === undefined
     ? aloneChoice
-    : account.devices[deviceId]?.[purpose.id]
+    : own(own(account.devices, deviceId), purpose.id)
 
   if (accountChoice?.state === 'denied') return refuse('account_denied')
   // A denial made while signed out binds everyone on that device; a grant made so counts for signed-out use only.

@@ -1,5 +1,6 @@
 /** The append-only record of every choice. The current state is a projection of it. */
 import { emptyRecord, type Choice, type ChoiceState, type ConsentRecord } from './consent.ts'
+import { own } from './own.ts'
 import type { Scope } from './catalog.ts'
 
 /** Whose choices a chain of entries tells: an account, or a device while nobody is signed in. */
@@ -122,7 +123,7 @@ export function projectEntry (record: ConsentRecord, entry: LedgerEntry): Consen
   const head = { revision: entry.revision, head: entry.hash }
   if (entry.scope === 'account') return { ...record, ...head, account: { ...record.account, [entry.purpose]: choice } }
   const deviceId = entry.device_id ?? ''
-  const device = { ...record.devices[deviceId], [entry.purpose]: choice }
+  const device = { ...own(record.devices, deviceId), [entry.purpose]: choice }
   return { ...record, ...head, devices: { ...record.devices, [deviceId]: device } }
 }
 
@@ -142,7 +143,7 @@ export function projectLedger (entries: readonly LedgerEntry[]): ConsentRecord {
 }
 
 function choiceAt (record: ConsentRecord, at: { scope: Scope, deviceId: string | null, purpose: string }): Choice | undefined {
-  return at.scope === 'account' ? record.account[at.purpose] : record.devices[at.deviceId ?? '']?.[at.purpose]
+  return own(at.scope === 'account' ? record.account : own(record.devices, at.deviceId ?? ''), at.purpose)
 }
 
 function lastChangeOf (record: ConsentRecord): number {

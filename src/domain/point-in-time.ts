@@ -1,6 +1,7 @@
 /** What the ledger says was in force at a moment, as it was known at a moment. */
 import type { Choice, Choices, ConsentRecord, Permission, Standing } from './consent.ts'
 import { lapsedSince, type Notice } from './notice.ts'
+import { own } from './own.ts'
 import type { Scope } from './catalog.ts'
 
 /**
@@ -34,18 +35,21 @@ export interface ChoiceThen {
 
 /** The record that a subject's entries in force make up, as decisions take it. */
 export function recordThen (entries: readonly EntryInForce[]): ConsentRecord {
-  const account: Record<string, Choice> = {}
-  const devices: Record<string, Record<string, Choice>> = {}
-  for (const { scope, deviceId, purpose, decision, effectiveAt, entryId, noticeVersion } of entries) {
-    const choices = scope === 'account' ? account : devices[deviceId ?? ''] ??= {}
-    choices[purpose] = { state: decision, since: effectiveAt, deniedUntil: 0, entry: entryId, ...(noticeVersion === null ? {} : { notice: noticeVersion }) }
+  const choicesOf = (some: readonly EntryInForce[]): Choices => Object.fromEntries(some.map(({ purpose, decision, effectiveAt, entryId, noticeVersion }) =>
+    [purpose, { state: decision, since: effectiveAt, deniedUntil: 0, entry: entryId, ...(noticeVersion === null ? {} : { notice: noticeVersion }) }]))
+  const byDevice = Map.groupBy(entries.filter(({ scope }) => scope === 'device'), ({ deviceId }) => deviceId ?? '')
+  return {
+    revision: 0,
+    head: '',
+    account: choicesOf(entries.filter(({ scope }) => scope === 'account')),
+    devices: Object.fromEntries([...byDevice].map(([deviceId, some]) => [deviceId, choicesOf(some)])),
+    erasedAt: 0
   }
-  return { revision: 0, head: '', account, devices, erasedAt: 0 }
 }
 
 /** Choices by purpose: each of `purposes`, and those that the catalogue has dropped since. `at`: epoch ms. */
 export function choicesThen (choices: Choices, purposes: readonly string[], notices: readonly Notice[], at: number): Record<string, ChoiceThen> {
-  return Object.fromEntries([...new Set([...purposes, ...Object.keys(choices)])].map(purpose => [purpose, choiceThen(choices[purpose], purpose, notices, at)]))
+  return Object.fromEntries([...new Set([...purposes, ...Object.keys(choices)])].map(purpose => [purpose, choiceThen(own(choices, purpose), purpose, notices, at)]))
 }
 
 function choiceThen (choice: Choice | undefined, purpose: string, notices: readonly Notice[], at: number): ChoiceThen {
@@ -59,8 +63,8 @@ function choiceThen (choice: Choice | undefined, purpose: string, notices: reado
 /** The entry that a permission rests on: the grant that allows, or the denial that refuses; undefined where none does. */
 export function entryBehind (permission: Permission, { account, deviceId, deviceAlone }: Standing, purpose: string): string | undefined {
   if (permission.allowed) return permission.entry ?? undefined
-  if (permission.reason === 'account_denied') return account?.account[purpose]?.entry
+  if (permission.reason === 'account_denied') return own(account?.account, purpose)?.entry
   if (permission.reason !== 'device_denied') return undefined
-  const onDevice = [account, deviceAlone].map(record => record?.devices[deviceId ?? '']?.[purpose])
+  const onDevice = [account, deviceAlone].map(record => own(own(record?.devices, deviceId ?? ''), purpose))
   return onDevice.find(choice => choice?.state === 'denied')?.entry
 }

@@ -2,6 +2,7 @@
 import type { Catalog } from '../domain/catalog.ts'
 import type { Person } from '../domain/caller.ts'
 import { lapsedSince } from '../domain/notice.ts'
+import { own } from '../domain/own.ts'
 import type { Choice, Choices, ConsentRecord } from '../domain/consent.ts'
 import { applyChanges, type Change, type ChangeContext, type LedgerEntry, type Subject } from '../domain/ledger.ts'
 import type { ConsentStore, DeviceRegister, LedgerReader, Payment, PolicyStore, SeenDevice } from './ports.ts'
@@ -82,10 +83,10 @@ export function makeChangeSettings (deps: ChangeSettingsDeps): ChangeSettings {
       account: showChoices(deps, record.account),
       devices: [...deviceIds].map(id => ({
         ...seen.get(id) ?? { device_id: id, products: [], last_seen_at: null },
-        choices: showChoices(deps, record.devices[id] ?? {})
+        choices: showChoices(deps, own(record.devices, id) ?? {})
       })),
       default: deps.regionalDefault(person.region),
-      switchedOff: deps.catalog.optionalPurposes.filter(purpose => policy[purpose]?.state === 'off')
+      switchedOff: deps.catalog.optionalPurposes.filter(purpose => own(policy, purpose)?.state === 'off')
     }
   }
 
@@ -131,7 +132,7 @@ export function makeChangeSettings (deps: ChangeSettingsDeps): ChangeSettings {
       const { record, entries } = await insist({ kind: 'device', id: deviceId }, changes, context)
       return {
         revision: record.revision,
-        choices: showChoices(deps, record.devices[deviceId] ?? {}),
+        choices: showChoices(deps, own(record.devices, deviceId) ?? {}),
         entries: entries.map(entry => entry.entry_id)
       }
     },
@@ -165,7 +166,7 @@ function changesOf (patch: SettingsPatch): Change[] {
 }
 
 function showChoices ({ catalog, now }: Pick<ChangeSettingsDeps, 'catalog' | 'now'>, choices: Choices): Record<string, ShownChoice> {
-  return Object.fromEntries(catalog.optionalPurposes.map(purpose => [purpose, showChoice(catalog, purpose, choices[purpose], now())]))
+  return Object.fromEntries(catalog.optionalPurposes.map(purpose => [purpose, showChoice(catalog, purpose, own(choices, purpose), now())]))
 }
 
 function showChoice ({ notices }: Catalog, purpose: string, choice: Choice | undefined, now: number): ShownChoice {
