@@ -6,8 +6,10 @@ import { makeLedgerScan } from '../clickhouse/ledger-scan.ts'
 import type { Config } from '../config.ts'
 import { sealWith } from '../crypto/keyed-hash.ts'
 import { isBehind, rebuildConsents, type RebuildConsentsDeps, type RebuildProgress } from '../flows/rebuild-consents.ts'
-import { makeConsentStore } from '../redis/consent-store.ts'
+import { readRecord } from '../redis/consent-store.ts'
+import { wholeKey } from '../redis/keys.ts'
 import { makeRestoredState } from '../redis/restored-state.ts'
+import { repeat } from './repeat.ts'
 import { openStores, secretsOf } from './stores.ts'
 
 type OnProgress = (progress: RebuildProgress) => void
@@ -16,8 +18,7 @@ function rebuildDeps (redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, o
   return {
     scan: makeLedgerScan(clickhouse.reader),
     history: makeHistory(clickhouse.reader),
-    // What a region permits plays no part in what is restored.
-    state: makeRestoredState(redis, makeConsentStore(redis, () => 'denied')),
+    state: makeRestoredState(redis, { read: async subject => await readRecord(redis, subject) }),
     seal: sealWith(ledgerKey),
     onProgress
   }
@@ -29,7 +30,9 @@ export async function runRebuildConsents (config: Config, onProgress: OnProgress
   try {
     const { redis, clickhouse } = await openStores({ ...config, ROLE: 'all' }, closers, () => {})
     if (clickhouse === undefined) throw new Error('the ledger cannot be read without ClickHouse')
-    return await rebuildConsents(rebuildDeps(redis, clickhouse, (await secretsOf(config)).ledgerKey, onProgress))
+    const deps = rebuildDeps(redis, clickhouse, (await secretsOf(config)).ledgerKey, onProgress)
+    if (await isBehind(deps)) await redis.del(wholeKey)
+    return await rebuildConsents(deps)
   } finally {
     for (const closer of closers.reverse()) await closer()
   }
@@ -39,11 +42,41 @@ export async function runRebuildConsents (config: Config, onProgress: OnProgress
 export async function rebuildIfBehind (redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, say: (line: string) => void): Promise<void> {
   const deps = rebuildDeps(redis, clickhouse, ledgerKey, progress => { say(`${tellRebuild(progress)}…`) })
   if (!await isBehind(deps)) return
+  await redis.del(wholeKey) // Nobody decides by it until it is whole again.
   const isNews = (await deps.scan.furthest()).some(furthest => furthest > 0)
   if (isNews) say('the state in Redis is behind the ledger: rebuilding…')
   const done = await rebuildConsents(deps)
   if (isNews || done.subjects > 0) say(tellRebuild(done))
   if (done.doubtful > 0) say(tellDoubt(done))
+}
+
+const lookEveryMs = 1000
+
+/**
+ * Looks, as long as the process lives, whether Redis was emptied: every second by its mark, and by its counts whenever
+ * the connection was made anew. Returns what ends it.
+ */
+export function guardState (
+  redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, { say, tell }: { say: (line: string) => void, tell: (what: string, error?: unknown) => void }
+): () => Promise<void> {
+  let isNew = false
+  const noteNew = (): void => { isNew = true }
+  redis.on('ready', noteNew)
+  const guarding = repeat(async () => {
+    if (isNew || await redis.exists(wholeKey) === 0) {
+      if (!isNew) tell('redis-emptied')
+      isNew = false
+      await rebuildIfBehind(redis, clickhouse, ledgerKey, say)
+    }
+    return lookEveryMs
+  }, error => {
+    isNew = true
+    tell('rebuild-failed', error)
+  }, lookEveryMs)
+  return async () => {
+    redis.off('ready', noteNew)
+    await guarding.stop()
+  }
 }
 
 export function tellRebuild ({ subjects, entries, restored, erasures, policies }: RebuildProgress): string {

@@ -1,4 +1,5 @@
 /** Does something again and again until it is told to stop. */
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Repeating {
   /** Resolves when the turn under way has ended; no other begins. */
@@ -9,11 +10,7 @@ export interface Repeating {
 export function repeat (turn: () => Promise<number>, onError: (error: unknown) => void, afterErrorMs: number): Repeating {
   const stopping = new AbortController()
   const wait = async (ms: number): Promise<void> => {
-    if (stopping.signal.aborted) return // It was told to stop during the turn, and hears of that only once.
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, ms)
-      stopping.signal.addEventListener('abort', () => { clearTimeout(timer); resolve() }, { once: true })
-    })
+    await sleep(ms, undefined, { signal: stopping.signal }).catch(() => {}) // Told to stop, now or before.
   }
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {

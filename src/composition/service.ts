@@ -29,10 +29,11 @@ import { makeConsentStore } from '../redis/consent-store.ts'
 import { makeDeviceRegister } from '../redis/device-register.ts'
 import { makeEventQueue } from '../redis/event-queue.ts'
 import type { EventWorker } from '../redis/event-worker.ts'
+import { wholeKey } from '../redis/keys.ts'
 import { frameCodec } from '../redis/frame-codec.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
 import type { Parts } from './parts.ts'
-import { rebuildIfBehind } from './rebuild.ts'
+import { guardState, rebuildIfBehind } from './rebuild.ts'
 import { makePeopleRoutes } from './people-routes.ts'
 import { makeTeamRoutes } from './team-routes.ts'
 import { startWriter } from './writer.ts'
@@ -84,7 +85,13 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const trouble = { tell: (_what: string, _error?: unknown): void => {} }
   const { redis, redisForWorker, clickhouse } = await openStores(config, closers, what => { trouble.tell(what) })
   const secrets = await secretsOf(config)
-  if (clickhouse !== undefined) await rebuildIfBehind(redis, clickhouse, secrets.ledgerKey, line => { process.stderr.write(`assent: ${line}\n`) })
+  const say = (line: string): void => { process.stderr.write(`assent: ${line}\n`) }
+  if (clickhouse !== undefined) {
+    await rebuildIfBehind(redis, clickhouse, secrets.ledgerKey, say)
+    closers.push(guardState(redis, clickhouse, secrets.ledgerKey, { say, tell: (what, error) => { trouble.tell(what, error) } }))
+  } else if (await redis.exists(wholeKey) === 0) {
+    say('the choices in Redis have not been made whole yet; until a process with another ROLE has started, every batch is answered 503')
+  }
   const box = makeSealedBox(secrets.sealKeys)
   const pepper = (text: string): string => hmacHex(secrets.verificationPepper, text)
 
@@ -112,12 +119,13 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const metricsServer = config.METRICS_PORT === undefined ? undefined : makeMetricsServer(metrics.render)
   routes.push(operatorRoutes({
     readiness: async () => {
-      const [redisAnswers, clickhouseAnswers, pending] = await Promise.all([
+      const [redisAnswers, isWhole, clickhouseAnswers, pending] = await Promise.all([
         redis.ping().then(() => true, () => false),
+        redis.exists(wholeKey).then(found => found === 1, () => false),
         clickhouse?.client.ping().then(({ success }) => success),
         queue.depth().then(depth => depth.pending, () => null)
       ])
-      return { redis: redisAnswers, clickhouse: clickhouseAnswers ?? null, pending }
+      return { redis: redisAnswers, whole: isWhole, clickhouse: clickhouseAnswers ?? null, pending }
     },
     metrics: metricsServer === undefined ? metrics.render : undefined
   }))

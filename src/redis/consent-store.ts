@@ -5,7 +5,7 @@ import { previousStates, subjectKey, type Subject } from '../domain/ledger.ts'
 import type { TombstoneStore } from '../flows/erasure-ports.ts'
 import type { BatchOwner, ConsentStore, PolicyEntry, PolicyStore, WriteOutcome } from '../flows/ports.ts'
 import { openingOf } from './erasure-store.ts'
-import { keyIn, partitionOf } from './keys.ts'
+import { keyIn, partitionOf, wholeKey } from './keys.ts'
 import { orUnavailable } from './unavailable.ts'
 
 /** A choice as stored: first letter of its state, since, denied until, entry, notice where one was named. */
@@ -14,29 +14,44 @@ type StoredChoices = Record<string, StoredChoice>
 /** `era`: when the subject was last erased. */
 interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<string, StoredChoices>, era?: number }
 
+/** The record of a subject, whether or not this Redis is whole. */
+export async function readRecord (redis: Redis, subject: Subject): Promise<ConsentRecord> {
+  return decodeRecord(await redis.get(recordKey(subject)))
+}
+
+/**
+ * What `read` finds, if it was read from a Redis that is whole: in one that was emptied silence may be a denial that was
+ * lost. The mark is asked for last, so that what was read before it was not read from an emptied Redis.
+ */
+async function fromWhole<Found> (redis: Redis, read: () => Promise<Found>): Promise<Found> {
+  const [found, isWhole] = await Promise.all([read(), redis.exists(wholeKey)])
+  if (isWhole !== 1) throw new Error('this Redis is not whole')
+  return found
+}
+
+/** Every choice that is read comes from a Redis that is whole, or is not read. */
 export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & TombstoneStore {
-  const readRecord = async (subject: Subject): Promise<ConsentRecord> => decodeRecord(await redis.get(recordKey(subject)))
   const readPolicy = async (orgId: string): Promise<OrgPolicy> => JSON.parse(await redis.get(policyKey(orgId)) ?? '{}') as OrgPolicy
 
   const readStanding = async (owner: BatchOwner): Promise<Standing> => {
     const { accountId, deviceId, orgId } = owner
     // Sent together: the three replies arrive in one round trip.
     const [account, deviceAlone, orgPolicy] = await Promise.all([
-      accountId === undefined ? undefined : readRecord({ kind: 'account', id: accountId }),
-      deviceId === undefined ? undefined : readRecord({ kind: 'device', id: deviceId }),
+      accountId === undefined ? undefined : readRecord(redis, { kind: 'account', id: accountId }),
+      deviceId === undefined ? undefined : readRecord(redis, { kind: 'device', id: deviceId }),
       orgId === undefined ? {} : readPolicy(orgId)
     ])
     return { account, deviceId, deviceAlone, orgPolicy, regionalDefault: regionalDefault(owner.region) }
   }
 
   return orUnavailable<ConsentStore & PolicyStore & TombstoneStore>('consent', {
-    read: readRecord,
+    read: async subject => await fromWhole(redis, async () => await readRecord(redis, subject)),
 
     async readStandings (owners) {
       const distinct = new Map(owners.map(owner => [JSON.stringify(owner), owner]))
-      const standings = new Map(await Promise.all(
+      const standings = new Map(await fromWhole(redis, async () => await Promise.all(
         [...distinct].map(async ([key, owner]) => [key, await readStanding(owner)] as const)
-      ))
+      )))
       return owners.map(owner => {
         const standing = standings.get(JSON.stringify(owner))
         if (standing === undefined) throw new Error('a standing is missing')

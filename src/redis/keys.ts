@@ -16,3 +16,6 @@ export function keyIn (partition: number, kind: string, name?: string): string {
 export function accountPartition (accountId: string): number {
   return partitionOf(`a:${accountId}`)
 }
+
+/** Says that this Redis holds all that the ledger tells. It goes with whatever else is lost, and is only made by a rebuild. */
+export const wholeKey = keyIn(0, 'whole')

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import type { LedgerHead } from '../domain/ledger-head.ts'
 import type { LedgerEntry } from '../domain/ledger.ts'
 import type { LedgerProgress } from '../flows/ports.ts'
-import { keyIn, partitionCount } from './keys.ts'
+import { keyIn, partitionCount, wholeKey } from './keys.ts'
 import { makeOutbox } from './outbox.ts'
 import { orUnavailable } from './unavailable.ts'
 
@@ -17,6 +17,8 @@ export function makeLedgerProgress (redis: Redis, withinMs: number): LedgerProgr
       // The counts first: what is counted then lies in the outboxes that are waited for, or has left them.
       const counts = await Promise.all(partitions.map(async partition => await redis.get(keyIn(partition, 'ledger-count'))))
       await Promise.all(partitions.map(async partition => { await outbox.drained(partition, withinMs) }))
+      // Last: in a Redis that was emptied the counts are of no ledger.
+      if (await redis.exists(wholeKey) === 0) throw new Error('this Redis is not whole')
       return counts.map(count => Number(count ?? 0))
     }
   })
