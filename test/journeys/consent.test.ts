@@ -48,6 +48,7 @@ t.test('what has not changed is not sent again, what has is', async t => {
   t.same(again.body, {})
   t.equal(again.headers.get('etag'), etag)
   t.equal((await ask(token, undefined, { 'if-none-match': '"other"' })).status, 200)
+  for (const several of [`"other", ${etag}`, `W/${etag}`, '*']) t.equal((await ask(token, undefined, { 'if-none-match': several })).status, 304, several)
 
   t.equal((await service.call('POST', '/v1/me/privacy/stop', { token })).status, 200)
   const stopped = await ask(token, undefined, { 'if-none-match': etag })

@@ -33,8 +33,13 @@ export function consentRoutes ({ askConsent }: { askConsent: AskConsent }): Fast
       const answer = await askConsent(ownerOf(callerOfRequest(request), deviceId), { name: product, release })
       const etag = `"${createHash('sha256').update(JSON.stringify(answer)).digest('base64url').slice(0, 22)}"`
       reply.header('etag', etag)
-      if (request.headers['if-none-match'] === etag) return await reply.code(304).send(null)
+      if (names(request.headers['if-none-match'], etag)) return await reply.code(304).send(null)
       return await reply.send(answer)
     })
   }
+}
+
+/** Whether an If-None-Match names a tag: among several, or as a weak one, or by `*` (RFC 9110 section 13.1.2). */
+function names (ifNoneMatch: string | undefined, etag: string): boolean {
+  return (ifNoneMatch ?? '').split(',').some(tag => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag)
 }
