@@ -1,8 +1,10 @@
 /** Erasures on record, and the deletion of rows: hidden first, then taken out of the files. */
 import type { ClickHouseClient } from '@clickhouse/client'
-import { isSignedOutOnly, type Erasure, type ErasureCertificate, type ErasureOrigin } from '../domain/erasure.ts'
+import type { Erasure, ErasureCertificate, ErasureOrigin } from '../domain/erasure.ts'
 import { Unavailable } from '../domain/unavailable.ts'
-import type { ErasureTable } from '../flows/erasure-ports.ts'
+import type { ErasureTable, RowCounts } from '../flows/erasure-ports.ts'
+import { groupErasures, heldTables, type ErasureGroup } from './erased-rows.ts'
+import { bindList } from './long-list.ts'
 import { insertRows, readRows } from './statements.ts'
 
 export interface ErasureTableOptions {
@@ -13,15 +15,6 @@ export interface ErasureTableOptions {
   /** Epoch ms; of two rows of one erasure the later said stays. */
   now: () => number
 }
-
-/**
- * Every table that holds a subject's events, and how it names when they occurred, when and for what they were captured.
- * A row set aside is text in the order of the columns of `events`.
- */
-const tables = [
-  { table: 'events', occurred: 'toUnixTimestamp64Milli(occurred_at)', captured: 'toUnixTimestamp64Milli(captured_at)', purpose: 'purpose' },
-  { table: 'failed_events', occurred: 'JSONExtractInt(row, 9)', captured: 'JSONExtractInt(row, 10)', purpose: 'JSONExtractString(row, 12)' }
-] as const
 
 interface ErasureRow {
   erasure_id: string
@@ -45,20 +38,11 @@ export function makeErasureTable (client: ClickHouseClient, { pseudonym, idOf, n
     }
   }
 
-  /** The rows of an erasure in a table, as a condition and the values bound in it. */
-  const rowsOf = (erasure: Erasure, { occurred, captured, purpose }: typeof tables[number]): { where: string, values: Record<string, unknown> } => {
-    const { accountId, deviceId, until } = erasure
-    const where = [
-      ...(accountId === null ? [] : ['account_ref = {account: String}']),
-      ...(deviceId === null ? [] : ['device_ref = {device: String}']),
-      ...(isSignedOutOnly(erasure) ? ["account_ref = ''"] : []),
-      // What is kept out by its tombstone is deleted by the same times; after a withdrawal a new yes may let in what occurred before.
-      ...(erasure.purpose === null ? [`least(${occurred}, ${captured}) <= {until: Int64}`] : [`${purpose} = {purpose: String}`, `${captured} <= {until: Int64}`])
-    ].join(' AND ')
-    return {
-      where,
-      values: { account: pseudonym('account', accountId ?? undefined), device: pseudonym('device', deviceId ?? undefined), purpose: erasure.purpose ?? '', until }
-    }
+  const countGroup = async (group: ErasureGroup, { table, ...names }: typeof heldTables[number], masked: string): Promise<Map<string, number>> => {
+    const { where, key, parameters } = group.rowsIn(names)
+    // On the query itself: of the embedded engine a setting of the connection would stay for all others.
+    const rows = await readRows<{ owner: string, n: number | string }>(client, `SELECT ${key} AS owner, count() AS n FROM ${table} WHERE ${where} GROUP BY owner ${masked}`, parameters)
+    return new Map(rows.map(({ owner, n }) => [owner, Number(n)]))
   }
 
   const erasureOf = (row: ErasureRow): Erasure => {
@@ -69,8 +53,8 @@ export function makeErasureTable (client: ClickHouseClient, { pseudonym, idOf, n
   }
 
   return {
-    async say ({ id, accountId, deviceId, purpose, requestedBy, reason, until }, certificate) {
-      await insertRows(client, 'erasures', [{
+    async say (told) {
+      await insertRows(client, 'erasures', told.map(({ erasure: { id, accountId, deviceId, purpose, requestedBy, reason, until }, certificate }) => ({
         erasure_id: uuidOf(id),
         account_id: accountId,
         device_id: deviceId,
@@ -81,7 +65,7 @@ export function makeErasureTable (client: ClickHouseClient, { pseudonym, idOf, n
         certificate: certificate === undefined ? null : JSON.stringify(certificate),
         // A certificate is never taken back by a repeated first word.
         said_at: certificate === undefined ? 0 : now()
-      }])
+      })))
     },
 
     async find (id) {
@@ -96,27 +80,33 @@ export function makeErasureTable (client: ClickHouseClient, { pseudonym, idOf, n
 
     unfinished: async () => (await readRows<ErasureRow>(client, `SELECT ${columns} FROM erasures FINAL WHERE certificate IS NULL`)).map(erasureOf),
 
-    async count (erasure, which) {
-      const counts: Record<string, number> = {}
-      for (const table of tables) {
-        const { where, values } = rowsOf(erasure, table)
-        // On the query itself: of the embedded engine a setting of the connection would stay for all others.
-        const masked = which === 'all' ? 'SETTINGS apply_deleted_mask = 0' : ''
-        const [row] = await readRows<{ n: number | string }>(client, `SELECT count() AS n FROM ${table.table} WHERE ${where} ${masked}`, values)
-        counts[table.table] = Number(row?.n ?? 0)
+    async count (erasures, which) {
+      const counts = new Map<Erasure, Record<string, number>>(erasures.map(erasure => [erasure, {}]))
+      const masked = which === 'all' ? 'SETTINGS apply_deleted_mask = 0' : ''
+      for (const group of groupErasures(erasures, pseudonym)) {
+        for (const table of heldTables) {
+          const found = await countGroup(group, table, masked)
+          for (const { key, erasure } of group.members) Object.assign(counts.get(erasure) ?? {}, { [table.table]: found.get(key) ?? 0 })
+        }
       }
-      return counts
+      return erasures.map((erasure): RowCounts => counts.get(erasure) ?? {})
     },
 
-    async hide (erasure) {
-      for (const table of tables) {
-        const { where, values } = rowsOf(erasure, table)
-        await command(`DELETE FROM ${table.table} WHERE ${where}`, values)
+    async hide (found) {
+      for (const { table, ...names } of heldTables) {
+        const held = found.filter(({ rows }) => (rows[table] ?? 0) > 0).map(({ erasure }) => erasure)
+        for (const group of groupErasures(held, pseudonym)) {
+          const { where, parameters } = group.rowsIn(names)
+          // Their ids first: after a kill in between, what is hidden could not be named any more.
+          await command(`INSERT INTO erased_events SELECT ${names.eventId} AS id FROM ${table} WHERE ${where} AND id IS NOT NULL`, parameters)
+          await command(`DELETE FROM ${table} WHERE ${where}`, parameters)
+        }
       }
     },
 
-    async purge () {
-      for (const { table } of tables) {
+    async purge (rows) {
+      for (const { table } of heldTables) {
+        if ((rows[table] ?? 0) === 0) continue
         const [running] = await readRows<{ n: number | string }>(client,
           'SELECT count() AS n FROM system.mutations WHERE database = currentDatabase() AND table = {table: String} AND NOT is_done', { table })
         // Not waited for: on the embedded engine nothing could be stored meanwhile. Hidden rows are beyond the reach of DELETE; this takes them out.
@@ -126,10 +116,11 @@ export function makeErasureTable (client: ClickHouseClient, { pseudonym, idOf, n
 
     async droppedOf (requestIds, purpose) {
       if (requestIds.length === 0) return 0
+      const list = bindList('ids', 'UUID', requestIds)
       const [row] = await readRows<{ n: number | string }>(client,
         `SELECT sum(count) AS n FROM consent_decisions_v
-         WHERE stage = 'write' AND outcome = 'dropped' AND request_id IN {ids: Array(UUID)} ${purpose === null ? '' : 'AND purpose = {purpose: String}'}`,
-        { ids: requestIds, purpose: purpose ?? '' })
+         WHERE stage = 'write' AND outcome = 'dropped' AND request_id IN ${list.expression} ${purpose === null ? '' : 'AND purpose = {purpose: String}'}`,
+        { ...list.parameters, purpose: purpose ?? '' })
       return Number(row?.n ?? 0)
     }
   }

@@ -5,6 +5,7 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { EventTable } from '../flows/ports.ts'
 import { isClickHouseError } from './client.ts'
+import { bindList } from './long-list.ts'
 import { insertRows, readRows } from './statements.ts'
 
 /** The columns in the order in which `serialiseRow` writes them. */
@@ -27,6 +28,12 @@ const dataFaults = new Set([
 export function makeEventTable (client: ClickHouseClient, now: () => number): EventTable {
   // The number alone: ClickHouse's words quote the row.
   const dataFaultOf = (error: unknown): string | undefined => isClickHouseError(error) && dataFaults.has(error.code) ? `clickhouse_${error.code}` : undefined
+  const findIn = async (table: 'events' | 'erased_events', eventIds: readonly string[]): Promise<Set<string>> => {
+    if (eventIds.length === 0) return new Set()
+    const list = bindList('ids', 'UUID', eventIds)
+    const rows = await readRows<{ event_id: string }>(client, `SELECT DISTINCT event_id FROM ${table} WHERE event_id IN ${list.expression}`, list.parameters)
+    return new Set(rows.map(row => row.event_id))
+  }
   return {
     dataFaultOf,
 
@@ -58,10 +65,12 @@ export function makeEventTable (client: ClickHouseClient, now: () => number): Ev
       })))
     },
 
-    async findStored (eventIds) {
-      if (eventIds.length === 0) return new Set()
-      const rows = await readRows<{ event_id: string }>(client, 'SELECT DISTINCT event_id FROM events WHERE event_id IN {ids: Array(UUID)}', { ids: eventIds })
-      return new Set(rows.map(row => row.event_id))
+    findStored: async eventIds => await findIn('events', eventIds),
+
+    findErased: async eventIds => await findIn('erased_events', eventIds),
+
+    async rememberErased (eventIds) {
+      await insertRows(client, 'erased_events', eventIds.map(id => ({ event_id: id })))
     },
 
     async insertFailed (rows) {

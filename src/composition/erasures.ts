@@ -1,19 +1,24 @@
 /** Puts together what erases: asking for it, and working it off. */
 import type { ClickHouse } from '../clickhouse/client.ts'
 import { makeErasureTable } from '../clickhouse/erasure-table.ts'
+import { makeEventTable } from '../clickhouse/event-table.ts'
 import { makeDocumentSigner } from '../crypto/document-signer.ts'
-import { makePseudonym } from '../crypto/keyed-hash.ts'
+import { makePseudonym, sha256Hex } from '../crypto/keyed-hash.ts'
 import { subjectOf, type LedgerEntry } from '../domain/ledger.ts'
 import type { ErasureTable } from '../flows/erasure-ports.ts'
-import { makeEraseSubject } from '../flows/erase-subject.ts'
+import { makeEraseSubjects } from '../flows/erase-subject.ts'
 import { makeEraseWithdrawn, makeRequestErasure, type RequestErasure } from '../flows/request-erasure.ts'
+import { makeSettleDead } from '../flows/settle-dead.ts'
 import type { StoreEvents } from '../flows/store-events.ts'
+import { rewriteAppendOnlyFile } from '../redis/append-only-file.ts'
 import { makeErasureQueue } from '../redis/erasure-queue.ts'
 import { erasureIdFor, makeErasureStore } from '../redis/erasure-store.ts'
+import { frameCodec } from '../redis/frame-codec.ts'
 import type { Parts } from './parts.ts'
 import { repeat } from './repeat.ts'
 
-const pollMs = 300
+const pollMs = { hide: 200, finish: 300, again: 1000 }
+const rewriteEveryMs = 300_000
 const certificateType = 'erasure-certificate+jws'
 
 export function makeErasureRequests (parts: Parts, clickhouse: ClickHouse): RequestErasure {
@@ -32,43 +37,62 @@ export function makeWithdrawals ({ catalog, redis }: Parts): (entries: readonly 
   return makeEraseWithdrawn({ catalog, erasures: makeErasureStore(redis), erasureIdFor: entry => erasureIdFor(subjectOf(entry), entry.entry_id) })
 }
 
-/** Works off open erasures, each by itself, until the process ends. */
+/** Works off open erasures until the process ends. Hiding has a loop of its own, so that nothing slow holds it up. */
 export function startErasing (parts: Parts, clickhouse: ClickHouse, storeEvents: StoreEvents): void {
-  const { redis, secrets, devices, closers, tell, now } = parts
+  const { catalog, redis, secrets, devices, closers, tell, now } = parts
   const erasures = makeErasureStore(redis)
   const table = tableOf(parts, clickhouse)
   const queue = makeErasureQueue(redis)
   const signer = makeDocumentSigner(secrets.verificationKeys)
-  const eraseSubject = makeEraseSubject({
+  const onFailed = (error: unknown): void => { tell('erasure-failed', error) }
+  const eraseSubjects = makeEraseSubjects({
     erasures,
     queue,
     table,
     devices,
-    storeEvents,
+    settleDead: makeSettleDead({
+      catalog,
+      storeEvents,
+      table: makeEventTable(clickhouse.client, now),
+      queue,
+      frameCodec,
+      partIdOf: (requestId, purpose) => uuidFrom(sha256Hex(`${requestId} ${purpose}`)),
+      onLeft: () => { tell('erasure-left-batch') }
+    }),
     sign: async document => await (await signer)(document as Record<string, unknown>, certificateType),
     onLateRows: () => { tell('erasure-found-late-rows') },
+    onFailed,
     now
   })
 
   let resumed = false
-  const turn = async (): Promise<number> => {
+  const hide = async (): Promise<number> => {
     if (!resumed) {
       // What a Redis that was lost had open, ClickHouse still has on record.
       for (const erasure of await table.unfinished()) await erasures.open(erasure)
       resumed = true
     }
-    const due = await erasures.due(now())
-    await Promise.all(due.map(async open => {
-      try {
-        await eraseSubject(open)
-      } catch (error) {
-        tell('erasure-failed', error)
-      }
-    }))
-    return pollMs
+    await eraseSubjects.hide()
+    return pollMs.hide
   }
-  const erasing = repeat(turn, error => { tell('erasure-failed', error) }, 1000)
-  closers.push(queue.close, erasing.stop)
+
+  let rewrittenAt = 0
+  let toRewrite = false
+  const finish = async (): Promise<number> => {
+    if (await eraseSubjects.finish() > 0) toRewrite = true
+    // Not for each: it writes all that Redis holds.
+    if (toRewrite && now() - rewrittenAt >= rewriteEveryMs) {
+      rewrittenAt = now()
+      toRewrite = !await rewriteAppendOnlyFile(redis)
+    }
+    return pollMs.finish
+  }
+  const lookAgain = async (): Promise<number> => {
+    if (await eraseSubjects.lookAgain() > 0) toRewrite = true
+    return pollMs.again
+  }
+  const loops = [hide, finish, lookAgain].map(turn => repeat(turn, onFailed, 1000))
+  closers.push(queue.close, async () => { await Promise.all(loops.map(async loop => { await loop.stop() })) })
 }
 
 function tableOf ({ secrets, now }: Parts, { client }: ClickHouse): ErasureTable {
@@ -77,4 +101,8 @@ function tableOf ({ secrets, now }: Parts, { client }: ClickHouse): ErasureTable
     idOf: ({ accountId, deviceId }, uuid) => erasureIdFor(subjectOf({ account_id: accountId, device_id: deviceId }), uuid),
     now
   })
+}
+
+function uuidFrom (hash: string): string {
+  return hash.slice(0, 32).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }

@@ -1,4 +1,6 @@
 /** Whose data an erasure takes out, and until when. */
+import type { Catalog } from './catalog.ts'
+import type { Choice, Choices, ConsentRecord, Standing } from './consent.ts'
 
 export type ErasureOrigin = 'person' | 'team' | 'withdrawal'
 
@@ -53,16 +55,31 @@ export function isSignedOutOnly ({ accountId, purpose }: Erasure): boolean {
   return accountId === null && purpose !== null
 }
 
-/** What stays, and why: it is the evidence that consent was asked and obeyed, or counts without a person. */
-export function keptAfter (erasure: Erasure): Array<{ table: string, why: string }> {
+/** Whether something of these owners has been erased, so that an event of theirs may be one that was. */
+export function mayMeetErased ({ account, deviceAlone }: Pick<Standing, 'account' | 'deviceAlone'>, catalog: Pick<Catalog, 'purposes'>): boolean {
+  const erasing = new Set(catalog.purposes.filter(({ onWithdrawal }) => onWithdrawal === 'erase').map(({ id }) => id))
+  const wasDenied = ({ state, deniedUntil }: Choice): boolean => state === 'denied' || deniedUntil > 0
+  const wasWithdrawn = (choices: Choices): boolean => Object.entries(choices).some(([purpose, choice]) => erasing.has(purpose) && wasDenied(choice))
+  const wasErased = ({ erasedAt, account: choices, devices }: ConsentRecord): boolean =>
+    erasedAt > 0 || (erasing.size > 0 && [choices, ...Object.values(devices)].some(wasWithdrawn))
+  return [account, deviceAlone].some(record => record !== undefined && wasErased(record))
+}
+
+/** What stays, and why: it is the evidence that consent was asked and obeyed, or counts without a person. `left`: batches given up that nobody can read. */
+export function keptAfter (erasure: Erasure, left: number): Array<{ table: string, why: string }> {
   return [
     { table: 'consent_ledger', why: 'shows what was agreed to and withdrawn, and when' },
     { table: 'erasures', why: 'shows that this erasure was asked for and done, and keeps the data out' },
     { table: 'security_events', why: 'shows how the account was protected' },
     { table: 'access_log', why: 'shows who asked about the account, and why' },
     { table: 'decision_counts', why: 'counts without account, device or payload' },
+    { table: 'erased_events', why: 'ids of events and nothing else; keeps out what is delivered again' },
+    ...(left === 0 ? [] : [{ table: 'batches given up', why: `${String(left)} cannot be read, and may hold what was collected for another purpose` }]),
     ...(erasure.accountId === null ? [{ table: 'seen devices', why: 'each account\'s own list names the device in its settings' }] : []),
-    { table: 'replaced files of events', why: 'ClickHouse deletes them some eight minutes after it has written the new ones' }
+    { table: 'replaced files of events', why: 'ClickHouse deletes them some eight minutes after it has written the new ones' },
+    { table: 'files of finished mutations', why: 'name the pseudonyms that were deleted, until ClickHouse has finished a hundred more' },
+    { table: 'append-only file of Redis', why: 'holds batches that have left the queue until Redis next rewrites it' },
+    { table: 'backups', why: 'beyond the reach of this service' }
   ]
 }
 

@@ -1,21 +1,31 @@
-/** Works off an erasure: hidden at once, then the queue passes, then the rows leave the files, then it is certified. */
+/** Works off erasures, many together: hidden at once, then the queue passes, then the rows leave the files, then each is certified. */
 import { describeSubject, keptAfter, type Erasure, type ErasureCertificate } from '../domain/erasure.ts'
-import { Unavailable } from '../domain/unavailable.ts'
 import type { ErasureQueue, ErasureStore, ErasureTable, FoundBatch, OpenErasure, RowCounts } from './erasure-ports.ts'
 import type { DeviceRegister } from './ports.ts'
-import type { StoreEvents } from './store-events.ts'
+import type { SettleDead } from './settle-dead.ts'
 
-export interface EraseSubjectDeps {
+export interface EraseSubjectsDeps {
   erasures: ErasureStore
   queue: ErasureQueue
   table: ErasureTable
   devices: Pick<DeviceRegister, 'forget'>
-  /** What the writer does with batches. */
-  storeEvents: StoreEvents
+  settleDead: SettleDead
   sign: (document: object) => Promise<string>
   /** Told when a second look found rows. */
   onLateRows: () => void
+  /** Told of a failure that concerns one erasure alone. */
+  onFailed: (error: unknown) => void
   now: () => number
+}
+
+/** Each takes what is due as far as it will go now. A kill anywhere is made good by the next turn, since each step can be repeated. */
+export interface EraseSubjects {
+  /** Puts the new ones on record and hides their rows. */
+  hide: () => Promise<void>
+  /** Brings those whose rows are hidden to their end, and says how many reached it. */
+  finish: () => Promise<number>
+  /** Looks again for what came late, and says how often it has looked. */
+  lookAgain: () => Promise<number>
 }
 
 /**
@@ -24,76 +34,112 @@ export interface EraseSubjectDeps {
  */
 const lookAgainAfterMs = 15 * 60_000
 
-/** Takes an erasure as far as it will go now. A kill anywhere is made good by the next turn, since each step can be repeated. */
-export function makeEraseSubject (deps: EraseSubjectDeps): (open: OpenErasure) => Promise<void> {
-  const { erasures, table } = deps
+interface Counted { open: OpenErasure, rows: RowCounts }
 
-  return async open => {
-    const { erasure } = open
-    if (open.isAgain) {
-      await lookAgain(open)
-      return
+export function makeEraseSubjects (deps: EraseSubjectsDeps): EraseSubjects {
+  const { erasures, queue, table } = deps
+
+  return {
+    async hide () {
+      const due = (await erasures.due('new', deps.now())).filter(({ hidden }) => !hidden)
+      if (due.length === 0) return
+      const fresh = due.filter(({ before }) => before === undefined)
+      await table.say(fresh.map(({ erasure }) => ({ erasure })))
+      const counted = await count(fresh, 'all')
+      await Promise.all(counted.map(async ({ open, rows }) => { await erasures.note(open.erasure.id, 'before', rows) }))
+      const known = due.flatMap((open): Counted[] => open.before === undefined ? [] : [{ open, rows: open.before }])
+      await hideRows([...counted, ...known])
+      await Promise.all(due.map(async ({ erasure }) => { await erasures.note(erasure.id, 'hidden', true) }))
+    },
+
+    async finish () {
+      const due = (await erasures.due('new', deps.now())).filter(({ hidden }) => hidden)
+      if (due.length === 0) return 0
+      const passed = await thoseThatPassed(due.filter(({ late }) => late === undefined))
+      const gone = await thoseGone([...due.filter(({ late }) => late !== undefined), ...passed], async found => {
+        await Promise.all(found.map(async ({ open, rows }) => { await erasures.note(open.erasure.id, 'late', rows) }))
+      })
+      const certified = await eachAlone(gone, async open => ({ open, certificate: await erasures.certify(open.erasure.id, await certify(open.erasure)) }))
+      await table.say(certified.map(({ open: { erasure }, certificate }) => ({ erasure, certificate })))
+      await Promise.all(certified.map(async ({ open }) => { await erasures.close(open, deps.now() + lookAgainAfterMs) }))
+      return certified.length
+    },
+
+    async lookAgain () {
+      const due = await erasures.due('again', deps.now())
+      if (due.length === 0) return 0
+      const counted = await count(due, 'all')
+      await Promise.all(counted.map(async ({ open: { erasure, again }, rows }) => {
+        await erasures.note(erasure.id, 'again', { at: deps.now(), rows })
+        await forgetDevices(erasure)
+        if (again === undefined && sum(rows) > 0) deps.onLateRows()
+      }))
+      const gone = await thoseGone(due, async () => {})
+      await Promise.all(gone.map(async open => { await erasures.close(open, undefined) }))
+      return gone.length
     }
-    let { before } = open
-    if (before === undefined) {
-      await table.say(erasure, undefined)
-      before = await table.count(erasure, 'all')
-      await erasures.note(erasure.id, 'before', before)
-    }
-    if (!open.hidden) {
-      if (sum(before) > 0) await table.hide(erasure)
-      await erasures.note(erasure.id, 'hidden', true)
-    }
-    if (open.late === undefined) {
-      if (!await hasPassed(erasure)) return
-      await erasures.note(erasure.id, 'late', await table.count(erasure, 'readable'))
-    }
-    if (!await isGone(erasure)) return
-    const certificate = await erasures.certify(erasure.id, await certify(erasure))
-    await table.say(erasure, certificate)
-    await erasures.close(open, deps.now() + lookAgainAfterMs)
   }
 
-  /** Whether no batch from before the tombstone is left in the queue; those given up are stored as far as is still permitted. */
-  async function hasPassed (erasure: Erasure): Promise<boolean> {
-    const known = await erasures.batches(erasure.id)
-    const remaining = await deps.queue.remaining(known)
-    await erasures.noteRemaining(erasure.id, { found: known.length, remaining: remaining.length })
-    if (remaining.length > 0) {
-      for (const { jobId } of remaining) await settleDead(jobId)
-      return false
-    }
-    const ids = new Set(known.map(({ jobId }) => jobId))
-    const found = (await deps.queue.search(erasure)).filter(({ jobId }) => !ids.has(jobId))
-    if (found.length === 0) return true
-    await erasures.addBatches(erasure.id, found)
-    await erasures.noteRemaining(erasure.id, { found: known.length + found.length, remaining: found.length })
-    return false
+  /** Those of which no batch from before the tombstone is left in the queue; what was given up is settled on the way. */
+  async function thoseThatPassed (opens: readonly OpenErasure[]): Promise<OpenErasure[]> {
+    const looked = await eachAlone(opens, async open => {
+      const known = await erasures.batches(open.erasure.id)
+      const remaining = await queue.remaining(known)
+      await noteRemaining(open, known.length, remaining.length)
+      for (const batch of remaining) await settle(open.erasure, batch)
+      return { open, known, remaining }
+    })
+    const drained = looked.filter(({ remaining }) => remaining.length === 0)
+    const found = await queue.search(drained.map(({ open }) => open.erasure))
+    const passed = await eachAlone(drained.map((one, index) => ({ ...one, found: found[index] ?? [] })), async ({ open, known, found }) => {
+      const ids = new Set(known.map(({ jobId }) => jobId))
+      const more = found.filter(({ jobId }) => !ids.has(jobId))
+      if (more.length === 0) return open
+      await erasures.addBatches(open.erasure.id, more)
+      await noteRemaining(open, known.length + more.length, more.length)
+      return undefined
+    })
+    return passed.filter(open => open !== undefined)
   }
 
-  async function settleDead (jobId: string): Promise<void> {
-    const batch = await deps.queue.readDead(jobId)
-    if (batch === undefined) return
-    try {
-      await deps.storeEvents([batch], true)
-    } catch (error) {
-      if (error instanceof Unavailable) throw error
-      // Nobody can read it, not even to drop its rows one by one: it goes as a whole.
-    }
-    await deps.queue.remove(jobId)
+  async function noteRemaining ({ erasure, batches }: OpenErasure, found: number, remaining: number): Promise<void> {
+    if (batches.found !== found || batches.remaining !== remaining) await erasures.noteRemaining(erasure.id, { found, remaining })
   }
 
-  async function isGone (erasure: Erasure): Promise<boolean> {
-    if (sum(await table.count(erasure, 'readable')) > 0) await table.hide(erasure)
-    if (sum(await table.count(erasure, 'all')) === 0) return true
-    await table.purge()
-    return sum(await table.count(erasure, 'all')) === 0
+  async function settle (erasure: Erasure, batch: FoundBatch): Promise<void> {
+    const queued = await queue.readDead(batch.jobId)
+    if (queued === undefined) return
+    const settled = await deps.settleDead(erasure, batch, queued)
+    if (settled === undefined) await queue.remove(batch.jobId)
+    else await erasures.addBatches(erasure.id, [settled])
+  }
+
+  /** Those of which no row is left in the files. `onLate`: told first of what came since the rows were hidden. */
+  async function thoseGone (opens: readonly OpenErasure[], onLate: (found: readonly Counted[]) => Promise<void>): Promise<OpenErasure[]> {
+    const all = await count(opens, 'all')
+    const held = all.filter(({ rows }) => sum(rows) > 0)
+    const readable = await count(held.map(({ open }) => open), 'readable')
+    const gone = all.filter(({ rows }) => sum(rows) === 0)
+    await onLate([...gone, ...readable].filter(({ open }) => open.late === undefined))
+    await hideRows(readable)
+    if (held.length > 0) await table.purge(sumByTable(held))
+    return gone.map(({ open }) => open)
+  }
+
+  async function hideRows (counted: readonly Counted[]): Promise<void> {
+    await table.hide(counted.filter(({ rows }) => sum(rows) > 0).map(({ open: { erasure }, rows }) => ({ erasure, rows })))
+  }
+
+  async function count (opens: readonly OpenErasure[], which: 'readable' | 'all'): Promise<Counted[]> {
+    const counts = await table.count(opens.map(({ erasure }) => erasure), which)
+    return opens.map((open, index) => ({ open, rows: counts[index] ?? {} }))
   }
 
   async function certify (erasure: Erasure): Promise<ErasureCertificate> {
     const { before, late } = await erasures.find(erasure.id) ?? {}
     if (before === undefined || late === undefined) throw new Error('an erasure ends before it was counted')
     const batches = await erasures.batches(erasure.id)
+    const erased = batches.filter(({ settled }) => settled !== 'left')
     const removed = async (some: readonly FoundBatch[]): Promise<ErasureCertificate['queue']> =>
       ({ batches: some.length, events_removed: await table.droppedOf(some.map(({ requestId }) => requestId), erasure.purpose) })
     const until = new Date(erasure.until).toISOString()
@@ -107,10 +153,10 @@ export function makeEraseSubject (deps: EraseSubjectDeps): (open: OpenErasure) =
       erased_until: until,
       completed_at: new Date(deps.now()).toISOString(),
       tables: Object.entries(before).map(([name, rows]) => ({ table: name, rows_before: rows + (late[name] ?? 0), rows_after: 0 })),
-      queue: await removed(batches.filter(({ dead }) => !dead)),
-      dead_letters: await removed(batches.filter(({ dead }) => dead)),
+      queue: await removed(erased.filter(({ dead }) => !dead)),
+      dead_letters: await removed(erased.filter(({ dead }) => dead)),
       devices_forgotten: await forgetDevices(erasure),
-      kept: keptAfter(erasure)
+      kept: keptAfter(erasure, batches.length - erased.length)
     }
     return { ...unsigned, signature: await deps.sign(unsigned) }
   }
@@ -119,19 +165,26 @@ export function makeEraseSubject (deps: EraseSubjectDeps): (open: OpenErasure) =
     return accountId === null || purpose !== null ? 0 : await deps.devices.forget(accountId, until)
   }
 
-  async function lookAgain (open: OpenErasure): Promise<void> {
-    const { erasure } = open
-    const rows = await table.count(erasure, 'all')
-    await erasures.note(erasure.id, 'again', { at: deps.now(), rows })
-    await forgetDevices(erasure)
-    if (sum(rows) > 0) {
-      if (open.again === undefined) deps.onLateRows()
-      if (!await isGone(erasure)) return
-    }
-    await erasures.close(open, undefined)
+  /** One that fails holds up no other. */
+  async function eachAlone<Item, Result> (items: readonly Item[], step: (item: Item) => Promise<Result>): Promise<Result[]> {
+    const results = await Promise.all(items.map(async item => {
+      try {
+        return [await step(item)]
+      } catch (error) {
+        deps.onFailed(error)
+        return []
+      }
+    }))
+    return results.flat()
   }
 }
 
 function sum (rows: RowCounts): number {
   return Object.values(rows).reduce((total, count) => total + count, 0)
+}
+
+function sumByTable (counted: readonly Counted[]): RowCounts {
+  const sums: Record<string, number> = {}
+  for (const { rows } of counted) for (const [name, count] of Object.entries(rows)) sums[name] = (sums[name] ?? 0) + count
+  return sums
 }

@@ -6,8 +6,11 @@ import type { QueuedBatch, SpentToken, WriteOutcome } from './ports.ts'
 
 /** Rows by table. */
 export type RowCounts = Readonly<Record<string, number>>
-/** A batch of the subject that was found in the queue; `dead`: it had been given up. */
-export interface FoundBatch { jobId: string, requestId: string, dead: boolean }
+/**
+ * A batch of the subject that was found in the queue; `dead`: it had been given up. `settled`: what becomes of one given
+ * up whose other purposes stay: the erased part is gone from it, or it is left since nobody can read it.
+ */
+export interface FoundBatch { jobId: string, requestId: string, dead: boolean, settled?: 'parted' | 'left' }
 
 /** How far an erasure is. What is not known yet is undefined. */
 export interface ErasureProgress {
@@ -43,8 +46,8 @@ export interface ErasureStore {
   /** Opens an erasure that needs no tombstone; one that is known already is left as it is. */
   open: (erasure: Erasure) => Promise<void>
   find: (id: string) => Promise<ErasureProgress | undefined>
-  /** Those to be worked on at `now`. */
-  due: (now: number) => Promise<OpenErasure[]>
+  /** Those to be worked on: `new` for the first time, or for a second look at `now`. */
+  due: (which: 'new' | 'again', now: number) => Promise<OpenErasure[]>
   /** Notes what a step found; what was noted before stays. */
   note: (id: string, step: 'before' | 'hidden' | 'late' | 'again', value: unknown) => Promise<void>
   batches: (id: string) => Promise<FoundBatch[]>
@@ -57,27 +60,29 @@ export interface ErasureStore {
 }
 
 export interface ErasureQueue {
-  /** The batches of an erasure's subject that wait, are being stored or were given up, received until its time. */
-  search: (erasure: Erasure) => Promise<FoundBatch[]>
+  /** For each erasure the batches of its subject that wait, are being stored or were given up, received until its time. */
+  search: (erasures: readonly Erasure[]) => Promise<FoundBatch[][]>
   /** Which of these are still in the queue. */
   remaining: (batches: readonly FoundBatch[]) => Promise<FoundBatch[]>
   /** The batch that a job given up holds; undefined when it is given up no more. */
   readDead: (jobId: string) => Promise<QueuedBatch | undefined>
+  /** Puts what is left of a batch in its place. */
+  replace: (jobId: string, batch: QueuedBatch) => Promise<void>
   remove: (jobId: string) => Promise<void>
 }
 
 export interface ErasureTable {
-  /** Puts an erasure on record, with its certificate once it has one. */
-  say: (erasure: Erasure, certificate: ErasureCertificate | undefined) => Promise<void>
+  /** Puts erasures on record, each with its certificate once it has one. */
+  say: (told: ReadonlyArray<{ erasure: Erasure, certificate?: ErasureCertificate }>) => Promise<void>
   find: (id: string) => Promise<{ erasure: Erasure, certificate: ErasureCertificate | undefined } | undefined>
   /** Those on record without a certificate. */
   unfinished: () => Promise<Erasure[]>
-  /** Rows of an erasure in each table that holds its subject: those that can be read, or all that lie in the files. */
-  count: (erasure: Erasure, which: 'readable' | 'all') => Promise<RowCounts>
-  /** Hides the rows from every reader at once. */
-  hide: (erasure: Erasure) => Promise<void>
-  /** Starts taking hidden rows out of the files, unless that is under way. */
-  purge: () => Promise<void>
+  /** Rows of each erasure in each table that holds its subject: those that can be read, or all that lie in the files. */
+  count: (erasures: readonly Erasure[], which: 'readable' | 'all') => Promise<RowCounts[]>
+  /** Remembers the ids of the rows, and hides them from every reader at once. `rows`: what was counted. */
+  hide: (found: ReadonlyArray<{ erasure: Erasure, rows: RowCounts }>) => Promise<void>
+  /** Starts taking hidden rows out of the files of the tables in which some were counted, unless that is under way. */
+  purge: (rows: RowCounts) => Promise<void>
   /** Events of these requests that the writer dropped instead of storing them. */
   droppedOf: (requestIds: readonly string[], purpose: string | null) => Promise<number>
 }

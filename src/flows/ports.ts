@@ -118,6 +118,10 @@ export interface EventTable {
   insertCounts: (batches: readonly CountedBatch[]) => Promise<void>
   /** Which of these events are stored already. */
   findStored: (eventIds: readonly string[]) => Promise<Set<string>>
+  /** Which of these events were erased before. */
+  findErased: (eventIds: readonly string[]) => Promise<Set<string>>
+  /** Keeps these events out from here on. */
+  rememberErased: (eventIds: readonly string[]) => Promise<void>
   insertFailed: (rows: readonly FailedRow[]) => Promise<void>
   /** What is wrong with the data, from a closed set of names, when that is what an error says: trying again cannot help. */
   dataFaultOf: (error: unknown) => string | undefined
@@ -131,6 +135,8 @@ export interface Access {
   method: string
   path: string
   query: string
+  /** Whom or what the body named, as JSON; left out where it named nothing. */
+  about?: string
   /** Why, as the caller said. */
   purposeOfUse: string
   status: number

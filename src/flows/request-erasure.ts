@@ -71,7 +71,7 @@ export function makeEraseWithdrawn (
   const erasing = new Set(catalog.purposes.filter(({ onWithdrawal }) => onWithdrawal === 'erase').map(({ id }) => id))
   return async entries => {
     const withdrawals = entries.filter(({ decision, purpose }) => decision === 'denied' && erasing.has(purpose))
-    for (const entry of withdrawals) {
+    await Promise.all(withdrawals.map(async entry => {
       await erasures.open({
         id: erasureIdFor(entry),
         accountId: entry.account_id,
@@ -81,6 +81,6 @@ export function makeEraseWithdrawn (
         reason: `ledger entry ${entry.entry_id}`,
         until: entry.effective_at
       })
-    }
+    }))
   }
 }

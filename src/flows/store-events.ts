@@ -2,6 +2,7 @@
 import { findEvent, type Catalog } from '../domain/catalog.ts'
 import { decide, type DropReason } from '../domain/consent.ts'
 import { stripFields, type PermissionOf } from '../domain/judgement.ts'
+import { mayMeetErased } from '../domain/erasure.ts'
 import type { DecisionCount } from '../domain/event.ts'
 import { makeTally } from '../domain/tally.ts'
 import { makePermissions } from './accept-events.ts'
@@ -31,7 +32,7 @@ export interface StoredBatches {
 export type StoreEvents = (batches: readonly QueuedBatch[], again: boolean) => Promise<StoredBatches>
 
 /** What becomes of one batch: the lines to insert, and the rows that consent no longer covers. */
-interface Fate { batch: QueuedBatch, kept: Lines[], dropped: DroppedRow[] }
+interface Fate { batch: QueuedBatch, mayMeetErased: boolean, kept: Lines[], dropped: DroppedRow[] }
 interface DroppedRow { eventId: string, name: string, version: number, purpose: string, reason: DropReason }
 
 export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
@@ -41,7 +42,7 @@ export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
       const standing = standings[index]
       if (standing === undefined) throw new Error('a standing is missing')
       const permissionOf = makePermissions(deps.catalog, standing, { name: batch.product, release: batch.release }, deps.now())
-      const fate: Fate = { batch, kept: [], dropped: [] }
+      const fate: Fate = { batch, mayMeetErased: mayMeetErased(standing, deps.catalog), kept: [], dropped: [] }
       const lines = batch.body === '' ? '' : deps.frameCodec.unpack(batch.body)
       let from = 0
       for (const frame of batch.frames) {
@@ -50,6 +51,9 @@ export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
       }
       return fate
     })
+    // By its times a row that comes again may look new, if its client's clock was fast or a new yes was given: its id tells.
+    await dropErased(deps.table, fates.filter(fate => fate.mayMeetErased))
+    await deps.table.rememberErased(fates.flatMap(({ dropped }) => dropped.filter(({ reason }) => reason === 'erased').map(({ eventId }) => eventId)))
 
     const failed = await insertOrHalve(deps.table, fates.flatMap(({ kept }) => kept))
     if (failed.length > 0) await deps.table.insertFailed(failed)
@@ -59,6 +63,24 @@ export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
     const dropped = fates.flatMap(fate => fate.dropped).filter(row => !stored.has(row.eventId))
     const rows = fates.flatMap(({ kept }) => kept).reduce((sum, lines) => sum + lines.rows, 0)
     return { stored: rows - failed.length, dropped: countBy(dropped, row => row.reason), failed: failed.length }
+  }
+}
+
+/** Drops from what is kept the rows that were erased before. */
+async function dropErased (table: EventTable, fates: readonly Fate[]): Promise<void> {
+  const ids = fates.flatMap(({ kept }) => kept.flatMap(({ text }) => splitLines(text).map(line => parseRow(line).eventId)))
+  const erased = await table.findErased(ids)
+  if (erased.size === 0) return
+  for (const fate of fates) {
+    fate.kept = fate.kept.flatMap(lines => {
+      const remaining = splitLines(lines.text).filter(line => {
+        const row = parseRow(line)
+        if (!erased.has(row.eventId)) return true
+        fate.dropped.push({ eventId: row.eventId, name: row.name, version: row.version, purpose: row.purpose, reason: 'erased' })
+        return false
+      })
+      return remaining.length === 0 ? [] : [{ ...lines, rows: remaining.length, text: remaining.map(line => `${line}\n`).join('') }]
+    })
   }
 }
 
@@ -94,9 +116,7 @@ function splitLines (text: string): string[] {
 /** What is said of a request at both stages. At the second: its rows that were stored, dropped and set aside, which add up to what was accepted. */
 function countsOf (catalog: Catalog, { batch, kept, dropped }: Fate, failed: readonly FailedRow[], stored: ReadonlySet<string>): CountedBatch[] {
   const { requestId, receivedAt, counts } = batch
-  // A product that the catalogue does not know is the client's text, and counted under an empty name.
-  const known = catalog.products.has(batch.product)
-  const about = { requestId, receivedAt, product: known ? batch.product : '', release: known ? batch.release : 0 }
+  const about = { requestId, receivedAt, ...countedProduct(catalog, batch) }
   const tally = makeTally(catalog)
   const storedRows = new Map<string, number>()
   const add = (purpose: string, rows: number): void => { storedRows.set(purpose, (storedRows.get(purpose) ?? 0) + rows) }
@@ -119,6 +139,11 @@ function countsOf (catalog: Catalog, { batch, kept, dropped }: Fate, failed: rea
     })
   ]
   return [{ ...about, stage: 'intake', counts }, { ...about, stage: 'write', counts: atWrite.filter(({ count }) => count > 0) }]
+}
+
+/** A product that the catalogue does not know is the client's text, and counted under an empty name. */
+export function countedProduct (catalog: Pick<Catalog, 'products'>, { product, release }: Pick<QueuedBatch, 'product' | 'release'>): Pick<CountedBatch, 'product' | 'release'> {
+  return catalog.products.has(product) ? { product, release } : { product: '', release: 0 }
 }
 
 function countBy<Item, Key> (items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, number> {

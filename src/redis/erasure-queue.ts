@@ -1,54 +1,47 @@
-/** Finds what a subject still has in the queue of events, and what was given up there. */
+/** Finds what subjects still have in the queue of events, and what was given up there. */
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { concerns } from '../domain/erasure.ts'
+import { concerns, type Erasure } from '../domain/erasure.ts'
 import type { ErasureQueue, FoundBatch } from '../flows/erasure-ports.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
+import { batchKey, readBatches } from './queued-batches.ts'
 import { orUnavailable } from './unavailable.ts'
-
-/** How many batches are read at once: a batch may be large. */
-const pageSize = 50
 
 export function makeErasureQueue (redis: Redis): ErasureQueue & { close: () => Promise<void> } {
   const queue = new Queue<QueuedBatch>(eventQueueName, { connection: redis, prefix: queuePrefix, skipWaitingForReady: true })
   queue.on('error', () => {}) // Every call reports its own failure.
 
-  /** All jobs as they lie at one moment, so that none is missed that moves meanwhile. */
-  const snapshot = async (): Promise<Array<{ jobId: string, dead: boolean }>> => {
-    const answers = await redis.multi()
-      .lrange(queue.toKey('wait'), 0, -1).lrange(queue.toKey('paused'), 0, -1).lrange(queue.toKey('active'), 0, -1)
-      .zrange(queue.toKey('delayed'), '0', '-1').zrange(queue.toKey('failed'), '0', '-1').exec()
-    return (answers ?? []).flatMap(([error, ids], index) => {
-      if (error !== null) throw error
-      return (ids as string[]).map(jobId => ({ jobId, dead: index === 4 }))
-    })
-  }
-
   return {
     ...orUnavailable<ErasureQueue>('the queue', {
-      async search (erasure) {
-        const jobs = await snapshot()
-        const found: FoundBatch[] = []
-        for (let from = 0; from < jobs.length; from += pageSize) {
-          const page = jobs.slice(from, from + pageSize)
-          const texts = await Promise.all(page.map(async ({ jobId }) => await redis.hget(queue.toKey(jobId), 'data')))
-          page.forEach(({ jobId, dead }, index) => {
-            const batch = JSON.parse(texts[index] ?? 'null') as QueuedBatch | null // Null when it has been stored meanwhile.
-            if (batch !== null && batch.receivedAt <= erasure.until && concerns(erasure, batch.owner)) found.push({ jobId, requestId: batch.requestId, dead })
-          })
+      async search (erasures) {
+        const found = new Map<Erasure, FoundBatch[]>(erasures.map(erasure => [erasure, []]))
+        if (erasures.length === 0) return []
+        const bySubject = Map.groupBy(erasures, nameOf)
+        for await (const page of readBatches(redis)) {
+          for (const { jobId, dead, batch: { owner, requestId, receivedAt } } of page) {
+            const candidates = [owner.accountId, undefined].flatMap(accountId => [owner.deviceId, undefined].flatMap(deviceId => bySubject.get(nameOf({ accountId, deviceId })) ?? []))
+            for (const erasure of new Set(candidates)) {
+              if (receivedAt <= erasure.until && concerns(erasure, owner)) found.get(erasure)?.push({ jobId, requestId, dead })
+            }
+          }
         }
-        return found
+        return erasures.map(erasure => found.get(erasure) ?? [])
       },
 
       async remaining (batches) {
-        const held = await Promise.all(batches.map(async ({ jobId }) => await redis.exists(queue.toKey(jobId))))
-        return batches.filter((_, index) => held[index] === 1)
+        const held = await Promise.all(batches.map(async ({ jobId }) => await redis.exists(batchKey(jobId))))
+        return batches.filter(({ settled }, index) => held[index] === 1 && settled === undefined)
       },
 
       async readDead (jobId) {
         const job = await queue.getJob(jobId)
         return job !== undefined && await job.isFailed() ? job.data : undefined
+      },
+
+      async replace (jobId, batch) {
+        const job = await queue.getJob(jobId)
+        await job?.updateData(batch)
       },
 
       async remove (jobId) {
@@ -57,4 +50,9 @@ export function makeErasureQueue (redis: Redis): ErasureQueue & { close: () => P
     }),
     close: async () => { await queue.close() }
   }
+}
+
+/** One text for each pair of names. */
+function nameOf ({ accountId, deviceId }: { accountId: string | null | undefined, deviceId: string | null | undefined }): string {
+  return JSON.stringify([accountId ?? null, deviceId ?? null])
 }

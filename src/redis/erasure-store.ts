@@ -11,9 +11,11 @@ import { orUnavailable } from './unavailable.ts'
 const keptMs = 90 * 86_400_000
 /** More than this of one partition wait for those before them. */
 const dueMax = 1000
+/** Second looks lie apart: they wait for long, and would hold up what is new. */
+const kinds = { new: 'erasures', again: 'erasures-again' } as const
 
 /** `notBefore`: epoch ms. */
-interface OpenEntry { id: string, notBefore: number, again: boolean }
+interface OpenEntry { id: string, notBefore: number }
 
 /** An id for an erasure of a subject: it starts with the subject's partition, so that the id alone finds it. */
 export function erasureIdFor (subject: Subject, uuid: string): string {
@@ -23,12 +25,12 @@ export function erasureIdFor (subject: Subject, uuid: string): string {
 /** What opens an erasure, beside its tombstone, as keys and arguments of the script. */
 export function openingOf (erasure: Erasure): { keys: [string, string], args: [string, string] } {
   const partition = partitionOf(subjectKey(subjectOf({ account_id: erasure.accountId, device_id: erasure.deviceId })))
-  const entry: OpenEntry = { id: erasure.id, notBefore: 0, again: false }
-  return { keys: [keyIn(partition, 'erasure', erasure.id), keyIn(partition, 'erasures')], args: [JSON.stringify(erasure), JSON.stringify(entry)] }
+  const entry: OpenEntry = { id: erasure.id, notBefore: 0 }
+  return { keys: [keyIn(partition, 'erasure', erasure.id), keyIn(partition, kinds.new)], args: [JSON.stringify(erasure), JSON.stringify(entry)] }
 }
 
 export function makeErasureStore (redis: Redis): ErasureStore {
-  const outbox = makeOutbox<OpenEntry>(redis, 'erasures')
+  const outboxes = { new: makeOutbox<OpenEntry>(redis, kinds.new), again: makeOutbox<OpenEntry>(redis, kinds.again) }
   const keyOf = (id: string, kind = 'erasure'): string => keyIn(Number.parseInt(id, 16), kind, id)
 
   const find = async (id: string): Promise<ErasureProgress | undefined> => {
@@ -59,13 +61,14 @@ export function makeErasureStore (redis: Redis): ErasureStore {
 
     find,
 
-    async due (now) {
+    async due (which, now) {
+      const outbox = outboxes[which]
       const waiting = (await outbox.peek(dueMax)).filter(({ entry }) => entry.notBefore <= now)
-      const due = await Promise.all(waiting.map(async ({ partition, id: placeId, entry: { id, again } }) => {
+      const due = await Promise.all(waiting.map(async ({ partition, id: placeId, entry: { id } }) => {
         const place = { partition, id: placeId }
         const progress = await find(id)
-        if (progress !== undefined) return { ...progress, isAgain: again, place }
-        await outbox.remove([{ ...place, entry: { id, notBefore: 0, again }, notes: {} }])
+        if (progress !== undefined) return { ...progress, isAgain: which === 'again', place }
+        await outbox.remove([{ ...place, entry: { id, notBefore: 0 }, notes: {} }])
         return undefined
       }))
       return due.filter(open => open !== undefined)
@@ -81,7 +84,7 @@ export function makeErasureStore (redis: Redis): ErasureStore {
     },
 
     async addBatches (id, batches) {
-      const fields = batches.flatMap(({ jobId, requestId, dead }) => [jobId, JSON.stringify({ requestId, dead })])
+      const fields = batches.flatMap(({ jobId, ...batch }) => [jobId, JSON.stringify(batch)])
       await redis.multi().hset(keyOf(id, 'erasure-batches'), ...fields).pexpire(keyOf(id, 'erasure-batches'), keptMs).exec()
     },
 
@@ -94,13 +97,13 @@ export function makeErasureStore (redis: Redis): ErasureStore {
       return JSON.parse(await redis.hget(keyOf(id), 'certificate') ?? 'null') as ErasureCertificate
     },
 
-    async close ({ erasure: { id, accountId, deviceId }, place }, againAt) {
+    async close ({ erasure: { id, accountId, deviceId }, isAgain, place }, againAt) {
       // Added before it is taken out: a kill in between makes two second looks of one.
       if (againAt !== undefined) {
-        await outbox.add(subjectKey(subjectOf({ account_id: accountId, device_id: deviceId })), { id, notBefore: againAt, again: true })
+        await outboxes.again.add(subjectKey(subjectOf({ account_id: accountId, device_id: deviceId })), { id, notBefore: againAt })
       }
       await redis.pexpire(keyOf(id), keptMs)
-      await outbox.remove([{ ...place, entry: { id, notBefore: 0, again: false }, notes: {} }])
+      await outboxes[isAgain ? 'again' : 'new'].remove([{ ...place, entry: { id, notBefore: 0 }, notes: {} }])
     }
   })
 }

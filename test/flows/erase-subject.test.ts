@@ -5,7 +5,7 @@ import t from 'tap'
 import { makeErasureTable } from '../../src/clickhouse/erasure-table.ts'
 import type { Erasure } from '../../src/domain/erasure.ts'
 import type { ErasureStore, ErasureTable } from '../../src/flows/erasure-ports.ts'
-import { makeEraseSubject } from '../../src/flows/erase-subject.ts'
+import { makeEraseSubjects, type EraseSubjects } from '../../src/flows/erase-subject.ts'
 import { connectForRequests } from '../../src/redis/client.ts'
 import { makeDeviceRegister } from '../../src/redis/device-register.ts'
 import { startEmbeddedRedis } from '../../src/redis/embedded.ts'
@@ -39,14 +39,18 @@ function killedAt<Steps extends object> (steps: Steps, killed: { at: number, ste
   return Object.fromEntries(Object.entries(steps).map(([name, step]) => [name, dying(step as () => Promise<unknown>)])) as Steps
 }
 
-function makeProcess (parts: { erasures: ErasureStore, table: ErasureTable }): ReturnType<typeof makeEraseSubject> {
-  return makeEraseSubject({
-    ...parts, queue, devices, storeEvents: async () => await Promise.reject(new Error('nothing was given up')),
-    sign: async () => await Promise.resolve('signed'), onLateRows: () => { throw new Error('a row came late') }, now: Date.now
+function makeProcess (parts: { erasures: ErasureStore, table: ErasureTable }): EraseSubjects {
+  return makeEraseSubjects({
+    ...parts, queue, devices, settleDead: async () => await Promise.reject(new Error('nothing was given up')), sign: async () => await Promise.resolve('signed'),
+    onLateRows: () => { throw new Error('a row came late') }, onFailed: unlessKilled, now: Date.now
   })
 }
 
-async function openErasure (): Promise<Erasure> {
+function unlessKilled (error: unknown): void {
+  if (String(error) !== 'Error: killed') throw error
+}
+
+async function openErasure (): Promise<Erasure & { eventIds: string[] }> {
   const accountId = randomUUID()
   const values = [now - 1, now, now + 10_000].map(at => ({
     event_id: randomUUID(), name: 'command.run', version: 1, product: 'cad', release: 2026, product_version: '', account_ref: accountId, device_ref: '',
@@ -56,30 +60,35 @@ async function openErasure (): Promise<Erasure> {
   await devices.see(accountId, 'pc', 'cad', 2026, now)
   const erasure: Erasure = { id: erasureIdFor({ kind: 'account', id: accountId }, randomUUID()), accountId, deviceId: null, purpose: null, requestedBy: 'person', reason: 'r', until: now }
   await erasures.open(erasure)
-  return erasure
+  return { ...erasure, eventIds: values.map(row => row.event_id) }
 }
 
-const open = async (id: string) => (await erasures.due(Date.now())).find(({ erasure }) => erasure.id === id)
+const isOpen = async (id: string): Promise<boolean> => (await erasures.due('new', Date.now())).some(({ erasure }) => erasure.id === id)
 
 t.test('killed at any step, it is taken up by the next process, and certified with the right counts', async t => {
   let at = 0
   for (let wasKilled = true; wasKilled;) {
-    const { id, accountId } = await openErasure()
+    const { id, accountId, eventIds } = await openErasure()
     const killed = { at: ++at, steps: 0 }
     const first = makeProcess({ erasures: killedAt(erasures, killed), table: killedAt(table, killed) })
-    for (let found = await open(id); found !== undefined && killed.steps < at; found = await open(id)) {
-      await first(found).catch((error: unknown) => { if (String(error) !== 'Error: killed') throw error })
+    while (await isOpen(id) && killed.steps < at) {
+      await first.hide().catch(unlessKilled)
+      await first.finish().catch(unlessKilled)
     }
     wasKilled = killed.steps >= at
     const second = makeProcess({ erasures, table })
-    for (let found = await open(id); found !== undefined; found = await open(id)) await second(found)
+    while (await isOpen(id)) {
+      await second.hide()
+      await second.finish()
+    }
 
     const name = `killed at step ${String(at)}`
     t.match((await erasures.find(id))?.certificate, { tables: [{ table: 'events', rows_before: 2, rows_after: 0 }, {}], signature: 'signed' }, name)
     t.equal((await rows(`SELECT 1 FROM events WHERE account_ref = '${accountId ?? ''}' SETTINGS apply_deleted_mask = 0`)).length, 1, name)
     t.match(await table.find(id), { certificate: { id } }, name)
     t.same(await devices.list(accountId ?? ''), [], name)
-    t.ok((await erasures.due(Date.now() + 16 * 60_000)).some(({ erasure }) => erasure.id === id), `${name}: a second look is to come`)
+    t.equal((await rows(`SELECT 1 FROM erased_events WHERE event_id IN (${eventIds.slice(0, 2).map(one => `'${one}'`).join()})`)).length, 2, `${name}: their ids are known`)
+    t.ok((await erasures.due('again', Date.now() + 16 * 60_000)).some(({ erasure }) => erasure.id === id), `${name}: a second look is to come`)
   }
   t.ok(at > 15, `${String(at - 1)} steps were tried`)
 })

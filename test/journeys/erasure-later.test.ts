@@ -40,7 +40,7 @@ t.test('a row that a writer stores very late is found by the second look, and to
   await eventually('it is gone', async () => await inFiles('ada') === 1)
   t.match((await findErasure(service, id)).body['progress'].checked_again, { at: /Z$/, rows_found: { events: 1, failed_events: 0 } })
   t.ok(service.logs.some(line => line.includes('erasure-found-late-rows')))
-  await eventually('it is left alone then', async () => (await Promise.all((await service.redis.keys('assent:*:erasures')).map(async key => await service.redis.xlen(key)))).every(length => length === 0))
+  await eventually('it is left alone then', async () => (await Promise.all((await service.redis.keys('assent:*:erasures*')).map(async key => await service.redis.xlen(key)))).every(length => length === 0))
 })
 
 t.test('a restart does not end it, and neither does a Redis that is lost', async t => {

@@ -1,0 +1,75 @@
+/** Takes what an erasure is about out of a batch that was given up. */
+import type { Catalog } from '../domain/catalog.ts'
+import type { Erasure } from '../domain/erasure.ts'
+import type { DecisionCount } from '../domain/event.ts'
+import { Unavailable } from '../domain/unavailable.ts'
+import type { ErasureQueue, FoundBatch } from './erasure-ports.ts'
+import type { CountedBatch, EventTable, FrameCodec, QueuedBatch } from './ports.ts'
+import { countedProduct, type StoreEvents } from './store-events.ts'
+
+export interface SettleDeadDeps {
+  catalog: Pick<Catalog, 'products'>
+  /** What the writer does with batches. */
+  storeEvents: StoreEvents
+  table: Pick<EventTable, 'insertCounts'>
+  queue: Pick<ErasureQueue, 'replace'>
+  frameCodec: FrameCodec
+  /** Under which the erased part of a request is counted; always the same for the same request and purpose. */
+  partIdOf: (requestId: string, purpose: string) => string
+  /** Told of a batch that cannot be taken apart, and is left. */
+  onLeft: () => void
+}
+
+/** Resolves with undefined when the whole batch may be removed, else with what the erasure notes of it. */
+export type SettleDead = (erasure: Erasure, found: FoundBatch, batch: QueuedBatch) => Promise<FoundBatch | undefined>
+
+export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
+  return async ({ purpose }, found, batch) => {
+    try {
+      await deps.storeEvents([batch], true)
+      return undefined
+    } catch (error) {
+      if (error instanceof Unavailable) throw error
+      // Nobody can read it, not even to drop its rows one by one.
+    }
+    if (purpose === null || batch.frames.every(frame => frame.purpose === purpose)) {
+      await deps.table.insertCounts(countErased(deps.catalog, batch, batch.requestId))
+      return undefined
+    }
+    const requestId = deps.partIdOf(batch.requestId, purpose)
+    const parted: FoundBatch = { ...found, requestId, settled: 'parted' }
+    if (batch.frames.every(frame => frame.purpose !== purpose)) return parted // Gone from it already.
+    const rest = withoutPurpose(batch, purpose)
+    if (rest === undefined) {
+      deps.onLeft()
+      return { ...found, settled: 'left' }
+    }
+    const isPart = ({ outcome, purpose: counted }: DecisionCount): boolean => outcome === 'accepted' && counted === purpose
+    // The part is a request of its own from here on: said again it is the same, and the rest keeps its own counts.
+    await deps.table.insertCounts(countErased(deps.catalog, { ...batch, counts: batch.counts.filter(isPart) }, requestId))
+    await deps.queue.replace(found.jobId, { ...rest, counts: batch.counts.filter(count => !isPart(count)) })
+    return parted
+  }
+
+  /** The batch without the frames of a purpose; undefined when it cannot be unpacked. */
+  function withoutPurpose (batch: QueuedBatch, purpose: string): QueuedBatch | undefined {
+    let lines: string
+    try {
+      lines = deps.frameCodec.unpack(batch.body)
+    } catch {
+      return undefined
+    }
+    let from = 0
+    const cut = batch.frames.map(frame => ({ frame, text: lines.slice(from, from += frame.length) })).filter(({ frame }) => frame.purpose !== purpose)
+    return { ...batch, frames: cut.map(({ frame }) => frame), body: cut.length === 0 ? '' : deps.frameCodec.pack(cut.map(({ text }) => text).join('')) }
+  }
+}
+
+/** Says of every event that was accepted that it is erased; one that came twice in its request counts as stored once, as the writer says it. */
+function countErased (catalog: SettleDeadDeps['catalog'], batch: QueuedBatch, requestId: string): CountedBatch[] {
+  const { receivedAt, counts } = batch
+  const about = { requestId, receivedAt, ...countedProduct(catalog, batch) }
+  const atWrite = counts.filter(({ outcome }) => outcome === 'accepted').map((count): DecisionCount =>
+    count.reason === 'duplicate' ? { ...count, outcome: 'stored' } : { ...count, outcome: 'dropped', reason: 'erased' })
+  return [{ ...about, stage: 'intake', counts }, { ...about, stage: 'write', counts: atWrite }]
+}

@@ -1,0 +1,32 @@
+/** Reads the batches in the queue of events, those given up too, without taking any. */
+import type { Redis } from 'ioredis'
+import type { QueuedBatch } from '../flows/ports.ts'
+import { eventQueueName, queuePrefix } from './event-queue.ts'
+
+export interface ReadBatch { jobId: string, dead: boolean, batch: QueuedBatch }
+
+/** How many batches are read at once: a batch may be large. */
+const pageSize = 50
+
+export function batchKey (name: string): string {
+  return `${queuePrefix}:${eventQueueName}:${name}`
+}
+
+/** All batches as they lie at one moment, so that none is missed that moves meanwhile; those stored while this reads are left out. */
+export async function * readBatches (redis: Redis): AsyncGenerator<ReadBatch[]> {
+  const answers = await redis.multi()
+    .lrange(batchKey('wait'), 0, -1).lrange(batchKey('paused'), 0, -1).lrange(batchKey('active'), 0, -1)
+    .zrange(batchKey('delayed'), '0', '-1').zrange(batchKey('failed'), '0', '-1').exec()
+  const jobs = (answers ?? []).flatMap(([error, ids], index) => {
+    if (error !== null) throw error
+    return (ids as string[]).map(jobId => ({ jobId, dead: index === 4 }))
+  })
+  for (let from = 0; from < jobs.length; from += pageSize) {
+    const page = jobs.slice(from, from + pageSize)
+    const texts = await Promise.all(page.map(async ({ jobId }) => await redis.hget(batchKey(jobId), 'data')))
+    yield page.flatMap((job, index): ReadBatch[] => {
+      const batch = JSON.parse(texts[index] ?? 'null') as QueuedBatch | null
+      return batch === null ? [] : [{ ...job, batch }]
+    })
+  }
+}
