@@ -2,7 +2,8 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { ClickHouse } from '../clickhouse/client.ts'
 import { makeLedgerPages } from '../clickhouse/ledger-export.ts'
-import { makeHeldEvents } from '../clickhouse/subject-export.ts'
+import { makeHeldRecords } from '../clickhouse/subject-export.ts'
+import { makeAddressBox } from '../crypto/address-box.ts'
 import { makeDocumentSigner } from '../crypto/document-signer.ts'
 import { makeDigest, makePseudonym } from '../crypto/keyed-hash.ts'
 import { makeCsv } from '../files/csv.ts'
@@ -17,8 +18,12 @@ import type { VerifyPerson } from '../flows/verify-person.ts'
 import { exportRoutes } from '../http/routes/exports.ts'
 import { ownExportRoutes } from '../http/routes/my-export.ts'
 import { ownReceiptRoutes, receiptRoutes } from '../http/routes/receipts.ts'
+import { erasureIdFor } from '../redis/erasure-store.ts'
 import { makeExportStore, makeOwnExportStore } from '../redis/export-store.ts'
+import { frameCodec } from '../redis/frame-codec.ts'
 import { makeLedgerProgress } from '../redis/ledger-progress.ts'
+import { makeHeldBatches } from '../redis/queued-batches.ts'
+import { makeSecurityStore } from '../redis/security-store.ts'
 import type { Parts } from './parts.ts'
 import { repeat } from './repeat.ts'
 
@@ -46,7 +51,9 @@ export function makeTeamExportRoutes (parts: Parts, clickhouse: ClickHouse): Fas
 export function makeOwnExportRoutes (
   parts: Parts, clickhouse: ClickHouse, flows: { changeSettings: ChangeSettings, manageTwoStep: ManageTwoStep, verifyPerson: VerifyPerson }
 ): FastifyPluginAsync[] {
-  const { redis, secrets, now, newId } = parts
+  const { redis, secrets, box, now, newId } = parts
+  const security = makeSecurityStore(redis)
+  const addresses = makeAddressBox(box)
   const pseudonym = makePseudonym(secrets.pseudonymKey)
   const exportSubject = makeExportSubject({
     exports: makeOwnExportStore(redis),
@@ -55,7 +62,18 @@ export function makeOwnExportRoutes (
     settings: flows.changeSettings.read,
     security: flows.manageTwoStep.status,
     securityEvents: flows.manageTwoStep.listEvents,
-    events: makeHeldEvents(clickhouse.reader, pageRows.events),
+    lettersTo: async accountId => {
+      const { mailTo } = await security.read(accountId)
+      if (mailTo === null) return undefined
+      try {
+        return addresses.open(accountId, mailTo)
+      } catch {
+        return null // Sealed under a key that is gone.
+      }
+    },
+    held: makeHeldRecords(clickhouse.reader, pageRows.events, (accountId, uuid) => erasureIdFor({ kind: 'account', id: accountId }, uuid)),
+    queued: makeHeldBatches(redis),
+    frameCodec,
     pseudonym: accountId => pseudonym('account', accountId),
     makeDigest,
     now,

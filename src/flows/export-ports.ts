@@ -2,7 +2,7 @@
 import type { ExportState, ExportSum, LedgerExport, LedgerQuery } from '../domain/export.ts'
 import type { LedgerHead } from '../domain/ledger-head.ts'
 import type { LedgerEntry, Subject } from '../domain/ledger.ts'
-import type { SpentToken } from './ports.ts'
+import type { QueuedBatch, SpentToken } from './ports.ts'
 
 export interface LedgerPages {
   /** Every entry up to a head that a query asks for, each once, always in the same order; a page is never empty. */
@@ -11,11 +11,20 @@ export interface LedgerPages {
   find: (entryId: string, subject?: Subject) => Promise<{ entry: LedgerEntry, previous: string } | undefined>
 }
 
-/** What the event tables hold of an account, as it is shown; a page is never empty. */
-export interface HeldEvents {
+/** What the tables hold of an account, as it is shown; a page is never empty. */
+export interface HeldRecords {
   stored: (accountRef: string) => AsyncIterable<Array<Record<string, unknown>>>
   /** Events that could not be stored and wait for someone to look at them. */
   setAside: (accountRef: string) => AsyncIterable<Array<Record<string, unknown>>>
+  /** What was erased of the account, with the certificates. */
+  erasures: (accountId: string) => Promise<Array<Record<string, unknown>>>
+  /** What the privacy team asked that names the account, and why; not who of them asked. */
+  teamCalls: (accountId: string) => AsyncIterable<Array<Record<string, unknown>>>
+}
+
+export interface HeldBatches {
+  /** An account's batches that are not stored yet; `dead`: they were given up. */
+  of: (accountId: string) => AsyncIterable<Array<{ batch: QueuedBatch, dead: boolean }>>
 }
 
 /** SHA-256 of what it was fed, in hex. */

@@ -6,8 +6,9 @@ import type { LedgerEntry } from '../domain/ledger.ts'
 import type { SecurityEvent, SecurityEventPlace } from '../domain/security-event.ts'
 import type { PrivacySettings } from './change-settings.ts'
 import type { SecurityStatus } from './manage-two-step.ts'
-import type { Digest, HeldEvents, LedgerPages, OwnExport, OwnExportStore } from './export-ports.ts'
-import type { LedgerProgress, Payment } from './ports.ts'
+import type { Digest, HeldRecords, LedgerPages, OwnExport, OwnExportStore, HeldBatches } from './export-ports.ts'
+import { parseRow } from './frames.ts'
+import type { FrameCodec, LedgerProgress, Payment, QueuedBatch } from './ports.ts'
 
 export interface ExportSubjectDeps {
   exports: OwnExportStore
@@ -17,7 +18,11 @@ export interface ExportSubjectDeps {
   security: (person: Person) => Promise<SecurityStatus>
   /** The security log, newest first; waits for what is on its way. */
   securityEvents: (person: Person, limit: number, before: SecurityEventPlace | undefined) => Promise<SecurityEvent[]>
-  events: HeldEvents
+  /** Where letters about the account go; null where that cannot be read any more, undefined where none is known. */
+  lettersTo: (accountId: string) => Promise<{ to: string, language: string | null } | null | undefined>
+  held: HeldRecords
+  queued: HeldBatches
+  frameCodec: FrameCodec
   pseudonym: (accountId: string) => string
   makeDigest: () => Digest
   now: () => number
@@ -32,6 +37,10 @@ export type HeldItem =
   { type: 'security', security: SecurityStatus } |
   { type: 'ledger_entry', entry: LedgerEntry } |
   { type: 'security_event', event: SecurityEvent } |
+  { type: 'letters_to', address: string | null, language: string | null } |
+  { type: 'erasure' | 'team_call', record: Record<string, unknown> } |
+  { type: 'queued_event', event: Record<string, unknown>, givenUp: boolean } |
+  { type: 'unreadable_batch', requestId: string, receivedAt: number } |
   { type: 'event' | 'set_aside_event', event: Record<string, unknown> }
 
 export interface ExportSubject {
@@ -72,6 +81,8 @@ export function makeExportSubject (deps: ExportSubjectDeps): ExportSubject {
 
 async function * itemsOf (deps: ExportSubjectDeps, person: Person, head: readonly number[]): AsyncGenerator<HeldItem[]> {
   yield [{ type: 'settings', settings: await deps.settings(person) }, { type: 'security', security: await deps.security(person) }]
+  const letters = await deps.lettersTo(person.accountId)
+  if (letters !== undefined) yield [{ type: 'letters_to', address: letters?.to ?? null, language: letters?.language ?? null }]
   for await (const entries of deps.ledger.pages({ account_id: person.accountId }, head)) {
     yield entries.map(entry => ({ type: 'ledger_entry', entry }))
   }
@@ -83,7 +94,47 @@ async function * itemsOf (deps: ExportSubjectDeps, person: Person, head: readonl
     if (last === undefined || events.length < securityEventsPerPage) break
     before = { at: last.at, id: last.event_id }
   }
+  const erasures = await deps.held.erasures(person.accountId)
+  if (erasures.length > 0) yield erasures.map(record => ({ type: 'erasure', record }))
+  for await (const calls of deps.held.teamCalls(person.accountId)) yield calls.map(record => ({ type: 'team_call', record }))
+  // The queue first: what is stored meanwhile is told twice rather than not at all.
+  for await (const batches of deps.queued.of(person.accountId)) {
+    const items = batches.flatMap(({ batch, dead }) => queuedItems(deps.frameCodec, batch, dead))
+    if (items.length > 0) yield items
+  }
   const accountRef = deps.pseudonym(person.accountId)
-  for await (const events of deps.events.stored(accountRef)) yield events.map(event => ({ type: 'event', event }))
-  for await (const events of deps.events.setAside(accountRef)) yield events.map(event => ({ type: 'set_aside_event', event }))
+  for await (const events of deps.held.stored(accountRef)) yield events.map(event => ({ type: 'event', event }))
+  for await (const events of deps.held.setAside(accountRef)) yield events.map(event => ({ type: 'set_aside_event', event }))
+}
+
+function queuedItems (codec: FrameCodec, { requestId, receivedAt, body }: QueuedBatch, givenUp: boolean): HeldItem[] {
+  try {
+    return (body === '' ? '' : codec.unpack(body)).split('\n').slice(0, -1).map(line => ({ type: 'queued_event', givenUp, event: showRow(line) }))
+  } catch {
+    return [{ type: 'unreadable_batch', requestId, receivedAt }]
+  }
+}
+
+/** A line of a batch, named as the stored events are. */
+function showRow (line: string): Record<string, unknown> {
+  const row = parseRow(line)
+  const showTime = (ms: number): string => new Date(ms).toISOString()
+  return {
+    event_id: row.eventId,
+    name: row.name,
+    version: row.version,
+    product: row.product,
+    release: row.release,
+    product_version: row.productVersion,
+    account_ref: row.accountRef,
+    device_ref: row.deviceRef,
+    purpose: row.purpose,
+    reason: row.reason,
+    consent_entry: row.consentEntry,
+    properties: JSON.parse(row.properties) as unknown,
+    batch_id: row.batchId,
+    occurred_at: showTime(row.occurredAt),
+    captured_at: showTime(row.capturedAt),
+    received_at: showTime(row.receivedAt)
+  }
 }

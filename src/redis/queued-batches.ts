@@ -1,5 +1,7 @@
 /** Reads the batches in the queue of events, those given up too, without taking any. */
 import type { Redis } from 'ioredis'
+import { Unavailable } from '../domain/unavailable.ts'
+import type { HeldBatches } from '../flows/export-ports.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
 
@@ -28,5 +30,20 @@ export async function * readBatches (redis: Redis): AsyncGenerator<ReadBatch[]> 
       const batch = JSON.parse(texts[index] ?? 'null') as QueuedBatch | null
       return batch === null ? [] : [{ ...job, batch }]
     })
+  }
+}
+
+export function makeHeldBatches (redis: Redis): HeldBatches {
+  return {
+    async * of (accountId) {
+      try {
+        for await (const page of readBatches(redis)) {
+          const own = page.filter(({ batch }) => batch.owner.accountId === accountId)
+          if (own.length > 0) yield own
+        }
+      } catch (cause) {
+        throw new Unavailable('the queue', { cause })
+      }
+    }
   }
 }

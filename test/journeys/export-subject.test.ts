@@ -115,6 +115,53 @@ t.test('events that could not be stored are held too', async t => {
   t.match(of(await exported(await signIn(service, 'hal')), 'set_aside_event'), [{ event_id: row.event_id, row: '[]', failed_at: /Z$/ }])
 })
 
+t.test('what waits to be stored is held too, and what was given up', async t => {
+  const nia = await signIn(service, 'nia', 'product_analytics')
+  const pia = await signIn(service, 'pia', 'product_analytics')
+  const paid = await pay(nia)
+  service.service.writer?.pause()
+  const [waiting, other] = [makeEvent({ properties: { command: 'ARC' } }), makeEvent()]
+  await service.post(nia.token, { events: [waiting] })
+  await service.post(pia.token, { events: [other] })
+  let taken: string[] = []
+  await eventually('the writer has them', async () => { taken = await service.redis.lrange('{assent}:events:active', 0, -1); return taken.length === 2 })
+  const hashes = await Promise.all(taken.map(async job => await service.redis.hgetall(`{assent}:events:${job}`)))
+  const own = hashes.find(hash => hash['data']!.includes(String(waiting['id'])))!
+  await service.redis.multi().hset('{assent}:events:given-up', { ...own, data: JSON.stringify({ ...JSON.parse(own['data']!), requestId: randomUUID(), body: 'unreadable' }) }).zadd('{assent}:events:failed', 1, 'given-up').exec()
+  const lines = linesOf((await download(nia, (await ask(nia, paid)).body['download'])).text)
+  t.match(of(lines, 'queued_event'), [{ given_up: false, event_id: waiting['id'], name: 'command.run', properties: { command: 'ARC' }, captured_at: /Z$/, account_ref: refOf('nia') }])
+  t.equal(of(lines, 'queued_event').length, 1)
+  t.match(of(lines, 'unreadable_batch'), [{ request_id: String, received_at: /Z$/ }])
+  await service.redis.multi().zrem('{assent}:events:failed', 'given-up').del('{assent}:events:given-up').exec()
+  service.service.writer?.resume()
+  await eventually('it is stored', async () => await service.count(`events_v WHERE event_id = '${String(waiting['id'])}'`) === 1)
+})
+
+t.test('it tells of erasures, of what the privacy team asked, and of where letters go', async t => {
+  const [oda, ula] = [{ ...await signIn(service, 'oda'), token: await service.token({ sub: 'oda/1', email: 'oda@example.com' }) }, await signIn(service, 'ula')]
+  const team = await service.token({ sub: 'team', scope: 'privacy:read privacy:admin' })
+  const asked = async (method: string, path: string, body?: unknown): Promise<number> =>
+    (await service.call(method, `/v1/privacy/${path}`, { token: team, headers: { 'purpose-of-use': 'a letter of hers' }, ...(body === undefined ? {} : { body }) })).status
+  t.equal(await asked('GET', 'accounts/oda%2F1'), 200)
+  t.equal(await asked('GET', 'accounts/oda%2f1?as_of=2026-01-01T00:00:00Z'), 200)
+  t.equal(await asked('GET', 'ledger?purpose=diagnostics&account_id=oda%2F1'), 200)
+  t.equal(await asked('POST', 'erasures', { account_id: 'oda/1', reason: 'her wish' }), 202)
+  t.equal(await asked('POST', 'exports', { format: 'csv', query: { account_id: 'oda/1' } }), 202)
+  t.equal(await asked('GET', 'accounts/ula'), 200)
+  t.equal(await asked('GET', 'ledger?account_id=oda'), 200)
+  await eventually('the erasure is done', async () => await service.count("erasures FINAL WHERE account_id = 'oda/1' AND certificate IS NOT NULL") === 1)
+  await eventually('the calls are on record', async () => await service.count("access_log WHERE purpose_of_use = 'a letter of hers'") >= 7)
+  const lines = await exported(oda)
+  t.match(of(lines, 'erasure'), [{ id: /^[0-9a-f]-/, requested_at: /Z$/, requested_by: 'team', reason: 'her wish', certificate: { subject: { account_id: 'oda/1' }, signature: String } }])
+  t.same(of(lines, 'team_call').map(({ method, path }) => [method, path]), [
+    ['GET', '/v1/privacy/accounts/oda%2F1'], ['GET', '/v1/privacy/accounts/oda%2f1'], ['GET', '/v1/privacy/ledger'], ['POST', '/v1/privacy/erasures'], ['POST', '/v1/privacy/exports']
+  ])
+  t.match(of(lines, 'team_call')[0], { at: /Z$/, purpose_of_use: 'a letter of hers', status: 200 })
+  t.same(of(lines, 'letters_to'), [{ type: 'letters_to', address: 'oda@example.com', language: null }])
+  const others = await exported(ula)
+  t.same([of(others, 'erasure').length, of(others, 'team_call').length], [0, 1])
+})
+
 t.test('a failure in the middle breaks the connection', async t => {
   const ivy = await signIn(service, 'ivy')
   const { body } = await ask(ivy, await pay(ivy))

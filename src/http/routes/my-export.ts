@@ -92,6 +92,11 @@ function showItem (item: HeldItem): object {
       const { mail_to: _, ...event } = item.event
       return { type, ...event, at: showTime(event.at), effective_at: showTimeOrNull(event.effective_at) }
     }
+    case 'letters_to': return { type, address: item.address, language: item.language }
+    case 'erasure':
+    case 'team_call': return { type, ...item.record }
+    case 'queued_event': return { type, given_up: item.givenUp, ...item.event }
+    case 'unreadable_batch': return { type, request_id: item.requestId, received_at: showTime(item.receivedAt) }
     case 'event':
     case 'set_aside_event': return { type, ...item.event }
   }
