@@ -44,9 +44,11 @@ export function makeLedgerPages (reader: ClickHouseClient, pageRows: number): Le
     while (true) {
       const until = subject === undefined ? await subjectAfter(last.subject, pagesPerSlice * pageRows) : undefined
       while (true) {
+        // Not FINAL: that would choose among an entry's copies before the head is asked for, and one that claims a later
+        // place would hide the entry.
         const rows = await readRows<EntryRow & { subject: string }>(reader,
-          `SELECT subject, ${entryColumns} FROM consent_ledger FINAL WHERE ${[...where, ...(until === undefined ? [] : ['subject <= {until: String}'])].join(' AND ')}
-           ORDER BY subject, revision, entry_id LIMIT {limit: UInt32}`,
+          `SELECT subject, ${entryColumns} FROM consent_ledger WHERE ${[...where, ...(until === undefined ? [] : ['subject <= {until: String}'])].join(' AND ')}
+           ORDER BY subject, revision, entry_id, sequence LIMIT 1 BY subject, revision, entry_id LIMIT {limit: UInt32}`,
           { ...Object.fromEntries(asked), head: [...head], limit: pageRows, only: subject ?? '', until: until ?? '', ...last })
         yield rows
         const end = rows.at(-1)

@@ -12,6 +12,7 @@ export interface EntryRow extends Omit<LedgerEntry, 'via' | 'effective_at' | 're
   revision: number | string
 }
 
+/** The entry of a row. What somebody put there that cannot be read is left out: the entry is shown, and proves nothing. */
 export function entryOf ({ entry_id, account_id, device_id, scope, purpose, decision, effective_ms, recorded_ms, actor, verified_by, via, notice_version, revision, prev_hash, hash }: EntryRow): LedgerEntry {
   return {
     entry_id,
@@ -24,10 +25,31 @@ export function entryOf ({ entry_id, account_id, device_id, scope, purpose, deci
     recorded_at: Number(recorded_ms),
     actor,
     verified_by,
-    via: via === null ? null : JSON.parse(via) as LedgerEntry['via'],
+    via: via === null ? null : viaOf(via) ?? null,
     notice_version,
     revision: Number(revision),
     prev_hash,
     hash
+  }
+}
+
+/** Whether all of a row is what the service writes. */
+export function isReadable ({ via }: Pick<EntryRow, 'via'>): boolean {
+  return via === null || viaOf(via) !== undefined
+}
+
+function viaOf (text: string): NonNullable<LedgerEntry['via']> | undefined {
+  const via = parse(text)
+  if (typeof via !== 'object' || via === null || Object.keys(via).length !== 3) return undefined
+  const { product, release, device_id } = via as Record<string, unknown>
+  if (typeof product !== 'string' || typeof release !== 'number' || (device_id !== null && typeof device_id !== 'string')) return undefined
+  return { product, release, device_id }
+}
+
+function parse (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }

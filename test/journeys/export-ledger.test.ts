@@ -78,6 +78,30 @@ t.test('what arrived twice is exported once', async t => {
   t.same(lines((await take({ format: 'ndjson', query: { account_id: 'twice' } })).bytes).map(line => line['entry_id']), [entry.entry_id])
 })
 
+t.test('an entry that was written again at another place is still exported, and nothing else is', async t => {
+  await fillLedger(service, [makeEntry({ account_id: 'moved' }), makeEntry({ account_id: 'moved', revision: 2 })])
+  const query = { account_id: 'moved' }
+  const { made, bytes } = await take({ format: 'ndjson', query })
+  t.equal(lines(bytes).length, 2)
+  const { client, close } = await openEmbedded(join(service.dataDir, 'clickhouse'))
+  await client.command({ query: 'SYSTEM STOP MERGES consent_ledger' })
+  for (const sequence of ['1000000', '0']) {
+    await client.command({ query: `INSERT INTO consent_ledger SELECT * REPLACE (${sequence} AS sequence) FROM consent_ledger WHERE account_id = 'moved' AND revision = 1 AND sequence > 0 LIMIT 1` })
+  }
+  t.ok((await download(made['download'])).bytes.equals(bytes))
+  await client.command({ query: 'SYSTEM START MERGES consent_ledger' })
+  await close()
+})
+
+t.test('an entry that cannot be read is exported without what cannot be', async t => {
+  const entry = makeEntry({ account_id: 'unread' })
+  await fillLedger(service, [entry])
+  const { client, close } = await openEmbedded(join(service.dataDir, 'clickhouse'))
+  await client.command({ query: "ALTER TABLE consent_ledger UPDATE via = 'garbage' WHERE account_id = 'unread' SETTINGS mutations_sync = 2" })
+  await close()
+  t.match(lines((await take({ format: 'ndjson', query: { account_id: 'unread' } })).bytes), [{ entry_id: entry.entry_id, via: null }])
+})
+
 t.test('an export of more than a page holds every entry once, in columns too', async t => {
   const entries = Array.from({ length: 25_007 }, (_, index) => makeEntry({
     account_id: `crowd-${index % 9000}`, revision: Math.floor(index / 9000) + 1, purpose: 'crowded', notice_version: index % 3 === 0 ? '2026-01' : null,
@@ -186,7 +210,10 @@ t.test('wrong questions are told where they are wrong', async t => {
     [{ format: 'csv', query: { from: 'yesterday' } }, '/query/from'],
     [{ format: 'csv', query: { to: '2026-01-01' } }, '/query/to'],
     [{ format: 'csv', query: { name: 'x' } }, '/query'],
-    [{ format: 'csv', more: true }, '/'],
+    [{ format: 'csv', more: true }, ''],
+    [{ format: 'csv', query: { account_id: 'a'.repeat(256) } }, '/query/account_id'],
+    [{ format: 'csv', query: { account_id: 'a\nb' } }, '/query/account_id'],
+    [{ format: 'csv', query: { purpose: "x' OR 1" } }, '/query/purpose'],
     [{ format: 'csv', at: 'now' }, '/at'],
     [{ format: 'csv', at: '1-2' }, '/at'],
     [{ format: 'csv', at: position.replace(/\d+$/, last => String(Number(last) + 1)) }, '/at']
