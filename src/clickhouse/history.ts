@@ -13,10 +13,10 @@ const tombstones = `SELECT if(account_id IS NULL, 'device', 'account') AS kind, 
   FROM erasures WHERE purpose IS NULL AND (account_id IS NULL OR device_id IS NULL) AND (kind, id) > ({kind: String}, {id: String})
   GROUP BY kind, id ORDER BY kind, id LIMIT ${String(rowsPerPage)}`
 
-// Of two statements of one millisecond the one that switches more off counts.
+// Of two statements of one millisecond the one that switches more off counts. One that cannot be read states nothing.
 const policies = `SELECT org_id, toUnixTimestamp64Milli(max(at)) AS at_ms,
     argMax((policy_id, policy), (at, countSubstrings(policy, '"off"'))) AS latest, latest.1 AS latest_id, latest.2 AS latest_policy
-  FROM organization_policies WHERE org_id > {org_id: String} GROUP BY org_id ORDER BY org_id LIMIT ${String(rowsPerPage)}`
+  FROM organization_policies WHERE org_id > {org_id: String} AND isValidJSON(policy) AND JSONType(policy) = 'Object' GROUP BY org_id ORDER BY org_id LIMIT ${String(rowsPerPage)}`
 
 interface TombstoneRow { kind: Subject['kind'], id: string, erased_ms: number | string }
 

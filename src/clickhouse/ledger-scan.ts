@@ -6,7 +6,7 @@ import { subjectKey } from '../domain/ledger.ts'
 import type { FiledEntry } from '../domain/ledger-check.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { LedgerScan } from '../flows/ledger-ports.ts'
-import { entryColumns, entryOf, type EntryRow } from './ledger-rows.ts'
+import { entryColumns, entryOf, isReadable, type EntryRow } from './ledger-rows.ts'
 import { readRows } from './statements.ts'
 
 interface FiledRow extends EntryRow { subject: string, previous: string, partition: number, sequence: number | string }
@@ -31,7 +31,14 @@ const pageByPlace = `SELECT sequence, entry_id, hash FROM consent_ledger
   WHERE partition = {partition: UInt8} AND sequence > {from: UInt64} AND sequence <= {to: UInt64} ORDER BY sequence LIMIT ${String(rowsPerPage)} WITH TIES`
 
 // Misfiled entries are left out: the partition is the one that the service gives to a subject.
-const furthest = `SELECT partition, max(sequence) AS furthest FROM consent_ledger WHERE partition = CRC32(subject) % ${String(partitions)} GROUP BY partition`
+const wellFiled = `partition = CRC32(subject) % ${String(partitions)}`
+const furthest = `SELECT partition, max(sequence) AS furthest FROM consent_ledger WHERE ${wellFiled} GROUP BY partition`
+
+// Up to each place at least half of the places must be taken, but for a thousand: one beyond was not given by counting.
+const reached = `SELECT max(sequence) AS furthest FROM (
+    SELECT sequence, row_number() OVER (ORDER BY sequence) AS taken FROM (
+      SELECT DISTINCT sequence FROM consent_ledger WHERE partition = {partition: UInt8} AND ${wellFiled} AND sequence > {count: UInt64}))
+  WHERE sequence <= {count: UInt64} + 2 * taken + 1000`
 
 /** `reader`: a connection that only reads. */
 export function makeLedgerScan (reader: ClickHouseClient): LedgerScan {
@@ -58,6 +65,15 @@ export function makeLedgerScan (reader: ClickHouseClient): LedgerScan {
     async furthest () {
       const rows = await readRows<{ partition: number, furthest: number | string }>(reader, furthest)
       return Array.from({ length: partitions }, (_, partition) => Number(rows.find(row => row.partition === partition)?.furthest ?? 0))
+    },
+
+    async reached (counts) {
+      const ends: number[] = []
+      for (const [partition, count] of counts.entries()) { // One after the other: each sorts its places.
+        const [row] = await readRows<{ furthest: number | string }>(reader, reached, { partition, count })
+        ends.push(Math.max(count, Number(row?.furthest ?? 0)))
+      }
+      return ends
     }
   }
 }
@@ -94,5 +110,5 @@ function placedOf ({ sequence, entry_id: entryId, hash }: PlacedRow): PlacedHash
 }
 
 function filedOf (row: FiledRow): FiledEntry {
-  return { entry: entryOf(row), subject: row.subject, previous: row.previous, partition: row.partition, sequence: Number(row.sequence) }
+  return { entry: entryOf(row), isReadable: isReadable(row), subject: row.subject, previous: row.previous, partition: row.partition, sequence: Number(row.sequence) }
 }

@@ -8,6 +8,7 @@ import { makeVerifyLedger, type VerifyLedger } from '../flows/verify-ledger.ts'
 import { makeCheckpointCopy } from '../redis/checkpoint-copy.ts'
 import { partitionOf } from '../redis/keys.ts'
 import { makeLedgerProgress } from '../redis/ledger-progress.ts'
+import { makeRecordReader } from '../redis/restored-state.ts'
 import type { Parts } from './parts.ts'
 import { repeat } from './repeat.ts'
 
@@ -18,7 +19,7 @@ export interface LedgerGuard {
   checkpoint: () => Promise<CheckpointOutcome>
 }
 
-export function makeLedgerGuard ({ redis, secrets, consents, logger, now, newId }: Parts, clickhouse: ClickHouse): LedgerGuard {
+export function makeLedgerGuard ({ redis, secrets, logger, now, newId }: Parts, clickhouse: ClickHouse): LedgerGuard {
   const shared = {
     progress: makeLedgerProgress(redis, waitMs),
     scan: makeLedgerScan(clickhouse.reader),
@@ -34,7 +35,7 @@ export function makeLedgerGuard ({ redis, secrets, consents, logger, now, newId 
     now,
     newId
   })
-  return { checkpoint, verify: makeVerifyLedger({ ...shared, consents, partitionOf, checkpoint }) }
+  return { checkpoint, verify: makeVerifyLedger({ ...shared, records: makeRecordReader(redis), partitionOf, checkpoint }) }
 }
 
 /** Makes a checkpoint at every turn that finds the ledger grown. */

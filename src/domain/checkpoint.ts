@@ -54,3 +54,8 @@ export function follow (before: Followed, { sequence, hash }: PlacedHash, digest
   const followed = { sequence, hash, digest: digestOf(before.digest + hash) }
   return sequence === before.sequence + 1 ? { followed } : { followed, fault: 'sequence_missing' }
 }
+
+/** Whether a number can be how many entries there are: what Redis holds in its place may be anything. */
+export function isCount (count: number): boolean {
+  return Number.isSafeInteger(count) && count >= 0
+}

@@ -1,17 +1,23 @@
 /** A subject's state, told by a chain of which parts may be forged, gone, or written twice over after a Redis was lost. */
 import { emptyRecord, type Choice, type Choices, type ConsentRecord } from './consent.ts'
 import { projectEntry, type LedgerEntry } from './ledger.ts'
+import { own } from './own.ts'
+
+/** An entry as it was found, and whether it is what was sealed. */
+export interface Claim { entry: LedgerEntry, isSealed: boolean }
 
 export interface Told {
   record: ConsentRecord
+  /** The hashes of all entries that it was told by. */
+  heads: ReadonlySet<string>
   /** Whether there were two branches: the record is then the stricter of both for each choice, and what was said since. */
   isForked: boolean
   /** Whether something of it cannot be proved: what was granted until there is then taken for denied. */
   isDoubtful: boolean
 }
 
-/** `entries`: in the order of their revisions and ids. `isSealed`: whether an entry is what was sealed. */
-export function tellRecord (entries: readonly LedgerEntry[], isSealed: (entry: LedgerEntry) => boolean): Told {
+/** `found`: in the order of their revisions and ids. */
+export function tellRecord (found: readonly Claim[]): Told {
   const records = new Map([['', emptyRecord]])
   /** The ends of all branches by their hash, and when each was recorded. */
   const ends = new Map([['', { record: emptyRecord, recordedAt: 0 }]])
@@ -19,13 +25,13 @@ export function tellRecord (entries: readonly LedgerEntry[], isSealed: (entry: L
   let isDoubtful = false
   const strictestEnd = (): ConsentRecord => [...ends.values()].map(end => end.record).reduce(stricter)
 
-  for (const claims of byRevision(entries)) {
-    const proved = claims.filter(isSealed)
+  for (const claims of byRevision(found)) {
+    const proved = claims.filter(({ isSealed }) => isSealed)
     if (proved.length < claims.length) isDoubtful = true
     // A forged claim counts only where no other is left, so that the chain goes on.
     const counted = proved.length > 0 ? distinct(proved) : claims.slice(0, 1)
     if (counted.length > 1) isForked = true
-    for (const entry of counted) {
+    for (const { entry } of counted) {
       let base = records.get(entry.prev_hash)
       if (base !== undefined && ends.size > 1 && [...ends.values()].every(end => end.record.revision < entry.revision && end.recordedAt < entry.recorded_at)) {
         base = strictestEnd() // What is said after both branches is said of what they come to together.
@@ -42,16 +48,18 @@ export function tellRecord (entries: readonly LedgerEntry[], isSealed: (entry: L
       ends.set(entry.hash, { record, recordedAt: entry.recorded_at })
     }
   }
-  return { record: strictestEnd(), isForked, isDoubtful }
+  return { record: strictestEnd(), heads: new Set(records.keys()), isForked, isDoubtful }
 }
 
-/** What stands where `current` does, once it is no longer behind what the ledger and an erasure tell; `current` itself when it is not. */
-export function restoreRecord (current: ConsentRecord, { record, isForked }: Pick<Told, 'record' | 'isForked'>): ConsentRecord {
+/**
+ * What stands where `current` does once the ledger was read: what the ledger tells, if `current` was made by it. Where
+ * either may know what the other does not, the stricter of both for each choice.
+ */
+export function restoreRecord (current: ConsentRecord, { record, heads, isForked, isDoubtful }: Told): ConsentRecord {
   const erasedAt = Math.max(current.erasedAt, record.erasedAt)
-  if (record.revision > current.revision) return { ...record, erasedAt }
-  if (record.revision < current.revision || !isForked) return erasedAt > current.erasedAt ? { ...current, erasedAt } : current
-  const { account, devices } = stricter(current, record)
-  return { ...current, account, devices, erasedAt }
+  const isBehind = heads.has(current.head) && record.revision > current.revision
+  const isItsEnd = current.head === record.head && !isForked && !isDoubtful
+  return isBehind || isItsEnd ? { ...record, erasedAt } : { ...stricter(current, record), erasedAt }
 }
 
 /** Two records of one subject as one: of the one that reaches further, with the stricter of each choice. */
@@ -74,11 +82,6 @@ function stricterChoices (one: Choices, other: Choices): Choices {
   }))
 }
 
-/** A member of its own: ids may be words like `constructor`. */
-function own<Value> (members: Readonly<Record<string, Value>>, name: string): Value | undefined {
-  return Object.hasOwn(members, name) ? members[name] : undefined
-}
-
 const strictness = { denied: 2, cleared: 1, granted: 0 }
 
 function stricterChoice (a: Choice, b: Choice): Choice {
@@ -93,16 +96,16 @@ function withoutGrants (record: ConsentRecord): ConsentRecord {
   return { ...record, account: deny(record.account), devices: Object.fromEntries(Object.entries(record.devices).map(([id, choices]) => [id, deny(choices)])) }
 }
 
-function distinct (claims: readonly LedgerEntry[]): LedgerEntry[] {
-  return [...new Map(claims.map(entry => [entry.entry_id, entry])).values()]
+function distinct (claims: readonly Claim[]): Claim[] {
+  return [...new Map(claims.map(claim => [claim.entry.entry_id, claim])).values()]
 }
 
-function byRevision (entries: readonly LedgerEntry[]): LedgerEntry[][] {
-  const groups: LedgerEntry[][] = []
-  for (const entry of entries) {
+function byRevision (claims: readonly Claim[]): Claim[][] {
+  const groups: Claim[][] = []
+  for (const claim of claims) {
     const group = groups.at(-1)
-    if (group?.[0]?.revision === entry.revision) group.push(entry)
-    else groups.push([entry])
+    if (group?.[0]?.entry.revision === claim.entry.revision) group.push(claim)
+    else groups.push([claim])
   }
   return groups
 }

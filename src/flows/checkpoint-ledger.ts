@@ -1,5 +1,5 @@
 /** Signs how far the ledger is, so that an end that is cut off later shows. */
-import { follow, followFrom, furthest, isSigned, signCheckpoint, type Checkpoint } from '../domain/checkpoint.ts'
+import { follow, followFrom, furthest, isCount, isSigned, signCheckpoint, type Checkpoint } from '../domain/checkpoint.ts'
 import type { LedgerHead } from '../domain/ledger-head.ts'
 import type { CheckpointCopy, CheckpointTable, LedgerScan } from './ledger-ports.ts'
 import type { LedgerProgress } from './ports.ts'
@@ -26,8 +26,9 @@ export function makeCheckpointLedger (deps: CheckpointLedgerDeps): () => Promise
 
   return async () => {
     const sequences = await deps.progress.caughtUp()
+    if (!sequences.every(isCount)) return 'not_whole'
     const copy = await checkpointCopy.read()
-    const known = [...await deps.checkpoints.all(), ...(copy === undefined ? [] : [copy])]
+    const known = [...await deps.checkpoints.all(), ...(copy === undefined || copy === 'unreadable' ? [] : [copy])]
     const last = furthest(known.filter(checkpoint => isSigned(checkpoint, deps.seal)))
     if (sequences.every((sequence, partition) => sequence === (last?.sequences[partition] ?? 0))) return 'not_grown'
     const digests = await digestsUntil(sequences, last)

@@ -1,7 +1,7 @@
 /** What verifying, checkpointing and rebuilding need from the stores. Times are epoch ms. */
 import type { Checkpoint, PlacedHash } from '../domain/checkpoint.ts'
 import type { ConsentRecord } from '../domain/consent.ts'
-import type { Subject } from '../domain/ledger.ts'
+import type { LedgerEntry, Subject } from '../domain/ledger.ts'
 import type { FiledEntry } from '../domain/ledger-check.ts'
 import type { LedgerHead } from '../domain/ledger-head.ts'
 import type { PolicyEntry } from './ports.ts'
@@ -15,6 +15,8 @@ export interface LedgerScan {
   holds: (subject: Subject, revision: number, hash: string) => Promise<boolean>
   /** The furthest place of each partition. */
   furthest: () => Promise<LedgerHead>
+  /** How far places go on from `counts`, by partition; one so far ahead that counting cannot have come there is left out. */
+  reached: (counts: LedgerHead) => Promise<LedgerHead>
 }
 
 export interface CheckpointTable {
@@ -24,7 +26,7 @@ export interface CheckpointTable {
 
 /** Another place for the latest checkpoint. */
 export interface CheckpointCopy {
-  read: () => Promise<Checkpoint | undefined>
+  read: () => Promise<Checkpoint | 'unreadable' | undefined>
   write: (checkpoint: Checkpoint) => Promise<void>
 }
 
@@ -41,13 +43,21 @@ export interface History {
   policies: () => AsyncIterable<readonly StatedPolicy[]>
 }
 
+/** A record, undefined where what is stored is none, and what is stored. */
+export interface HeldRecord { record: ConsentRecord | undefined, stored: string }
+
+export interface RecordReader {
+  read: (subject: Subject) => Promise<HeldRecord>
+}
+
 /** The state, as it is restored. Each step leaves alone what is not behind. */
-export interface RestoredState {
-  read: (subject: Subject) => Promise<ConsentRecord>
+export interface RestoredState extends RecordReader {
   /** Writes a record if it is still `before` that stands. */
-  replace: (subject: Subject, before: ConsentRecord, after: ConsentRecord) => Promise<boolean>
+  replace: (subject: Subject, before: HeldRecord, after: ConsentRecord) => Promise<boolean>
+  /** A subject's entries that are on their way to the ledger, the oldest first. */
+  waiting: (subject: Subject) => Promise<LedgerEntry[]>
   restorePolicy: (stated: StatedPolicy) => Promise<boolean>
-  /** How many entries each partition is taken to have. */
+  /** How many entries each partition is taken to have: 0 where that is no count. */
   counts: () => Promise<LedgerHead>
   raiseCounts: (counts: LedgerHead) => Promise<void>
   /** Whether this state was whole once: false where it is new, or was lost. */

@@ -1,15 +1,15 @@
 /** The whole ledger, or one subject's part, is held to what was sealed, to the state in Redis, and to its checkpoints. */
-import { follow, followFrom, isSigned, type Checkpoint } from '../domain/checkpoint.ts'
+import { follow, followFrom, isCount, isSigned, type Checkpoint } from '../domain/checkpoint.ts'
 import { subjectOf, type Subject } from '../domain/ledger.ts'
-import { makeChainCheck, type ChainCheckTools, type LedgerFault } from '../domain/ledger-check.ts'
+import { isAsTold, makeChainCheck, type ChainCheckTools, type Finding, type LedgerFault } from '../domain/ledger-check.ts'
 import type { LedgerHead } from '../domain/ledger-head.ts'
-import type { CheckpointCopy, CheckpointTable, LedgerScan } from './ledger-ports.ts'
-import type { ConsentStore, LedgerProgress } from './ports.ts'
+import type { CheckpointCopy, CheckpointTable, LedgerScan, RecordReader } from './ledger-ports.ts'
+import type { LedgerProgress } from './ports.ts'
 
 export interface VerifyLedgerDeps extends ChainCheckTools {
   progress: LedgerProgress
   scan: LedgerScan
-  consents: Pick<ConsentStore, 'read'>
+  records: RecordReader
   checkpoints: CheckpointTable
   checkpointCopy: CheckpointCopy
   /** A hash without a key. */
@@ -48,12 +48,14 @@ export function makeVerifyLedger (deps: VerifyLedgerDeps): VerifyLedger {
   const { progress, scan, digest } = deps
 
   return async subject => {
-    const head = await progress.caughtUp()
+    const counted = await progress.caughtUp()
+    const head = counted.map(count => isCount(count) ? count : 0)
     const bad: BadPlace[] = []
     // Only the first is told, so no more are kept.
     const report = (place: BadPlace): void => { if (bad.length === 0) bad.push(place) }
     const counts = await checkChains(subject, report)
     if (subject !== undefined) return { ...counts, head, firstBad: bad[0], checkpoints: { checked: 0, ok: true } }
+    await checkCounts(counted, report)
     const checkpoints = await checkPlaces(head, report)
     if (bad.length === 0) await deps.checkpoint()
     return { ...counts, head, firstBad: bad[0], checkpoints }
@@ -64,11 +66,11 @@ export function makeVerifyLedger (deps: VerifyLedgerDeps): VerifyLedger {
     const check = makeChainCheck(deps)
     const counts = { checked: 0, unplaced: 0 }
     let ends: ChainEnd[] = []
-    let end: ChainEnd | undefined = only === undefined ? undefined : { subject: only, key: '', revision: 0, hash: '' }
+    let end: ChainEnd | undefined = only === undefined ? undefined : { subject: only, key: '', revision: 0, hash: '', choices: undefined }
     for await (const chunk of scan.bySubject(only)) {
       for (const filed of chunk) {
         const { entry } = filed
-        const { isRepeated, fault } = check(filed)
+        const { isRepeated, fault, choices } = check(filed)
         if (!isRepeated) {
           counts.checked++
           if (filed.sequence === 0) counts.unplaced++
@@ -76,7 +78,7 @@ export function makeVerifyLedger (deps: VerifyLedgerDeps): VerifyLedger {
         const subject = subjectOf(entry)
         if (fault !== undefined) report({ what: fault, subject, revision: entry.revision, entryId: entry.entry_id })
         if (end !== undefined && end.key !== '' && end.key !== filed.subject) ends.push(end)
-        end = { subject, key: filed.subject, revision: entry.revision, hash: entry.hash }
+        end = { subject, key: filed.subject, revision: entry.revision, hash: entry.hash, choices }
       }
       if (ends.length < subjectsPerComparison) continue
       await compareEnds(ends, report)
@@ -86,12 +88,17 @@ export function makeVerifyLedger (deps: VerifyLedgerDeps): VerifyLedger {
     return counts
   }
 
-  /** What the state was made by must be in the ledger; it may have gone on since the ledger was read. */
+  /** The state is what the ledger tells. What made it must be in the ledger; it may have gone on since the ledger was read. */
   async function compareEnds (ends: readonly ChainEnd[], report: (place: BadPlace) => void): Promise<void> {
-    const records = await Promise.all(ends.map(async ({ subject }) => await deps.consents.read(subject)))
-    const ahead = ends.flatMap(({ subject, revision, hash }, index) => {
+    const records = await Promise.all(ends.map(async ({ subject }) => (await deps.records.read(subject)).record))
+    const ahead = ends.flatMap(({ subject, revision, hash, choices }, index) => {
       const record = records[index]
-      return record === undefined || record.revision < revision || record.head === hash ? [] : [{ subject, record }]
+      const isEnd = record?.head === hash && record.revision === revision
+      if (record === undefined || record.revision < revision || (isEnd && choices !== undefined && !isAsTold(record, choices))) {
+        report({ what: 'state', subject, revision })
+        return []
+      }
+      return isEnd ? [] : [{ subject, record }]
     })
     if (ahead.length === 0) return
     await progress.caughtUp()
@@ -104,7 +111,8 @@ export function makeVerifyLedger (deps: VerifyLedgerDeps): VerifyLedger {
   async function checkPlaces (head: LedgerHead, report: (place: BadPlace) => void): Promise<LedgerVerdict['checkpoints']> {
     const bad = new Map<Checkpoint, LedgerFault>()
     // The copy first: what it holds lies in the table by then.
-    const copy = await deps.checkpointCopy.read()
+    const held = await deps.checkpointCopy.read()
+    const copy = held === 'unreadable' ? undefined : held
     const stored = await deps.checkpoints.all()
     const isLost = copy !== undefined && !stored.some(({ checkpoint_id: id }) => id === copy.checkpoint_id)
     const checkpoints = isLost ? [...stored, copy] : stored
@@ -117,7 +125,19 @@ export function makeVerifyLedger (deps: VerifyLedgerDeps): VerifyLedger {
       for (const checkpoint of await checkPartition(partition, head[partition] ?? 0, good, report)) bad.set(checkpoint, 'checkpoint_broken')
     }
     for (const [checkpoint, what] of bad) report({ what, checkpointId: checkpoint.checkpoint_id })
-    return { checked: checkpoints.length, ok: bad.size === 0 }
+    if (held === 'unreadable') report({ what: 'checkpoint_signature' })
+    return { checked: checkpoints.length, ok: bad.size === 0 && held !== 'unreadable' }
+  }
+
+  /** An entry is counted by the step that writes it, so no place lies beyond a count that was read after it. */
+  async function checkCounts (counted: LedgerHead, report: (place: BadPlace) => void): Promise<void> {
+    const furthest = await scan.furthest()
+    const isBeyond = (counts: LedgerHead): boolean => furthest.some((sequence, partition) => sequence > (counts[partition] ?? 0))
+    const counts = isBeyond(counted) ? await progress.caughtUp() : counted
+    for (const [partition, count] of counts.entries()) {
+      const sequence = furthest[partition] ?? 0
+      if (!isCount(count) || sequence > count) report({ what: 'count_behind', place: { partition, sequence } })
+    }
   }
 
   /** The checkpoints that a partition does not bear out. */
@@ -149,4 +169,4 @@ export function makeVerifyLedger (deps: VerifyLedgerDeps): VerifyLedger {
 }
 
 /** Where a subject's chain ends in ClickHouse; `key`: as it is filed, empty before any entry was seen. */
-interface ChainEnd { subject: Subject, key: string, revision: number, hash: string }
+interface ChainEnd extends Pick<Finding, 'choices'> { subject: Subject, key: string, revision: number, hash: string }

@@ -2,9 +2,9 @@ import { createHash, createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { follow, followFrom, isSigned, signCheckpoint } from '../../src/domain/checkpoint.ts'
-import { emptyRecord, type ChoiceState, type ConsentRecord } from '../../src/domain/consent.ts'
-import { makeChainCheck, sealedText, type FiledEntry, type LedgerFault } from '../../src/domain/ledger-check.ts'
-import { applyChanges, canonicalJson, previousStates, subjectKey, type Change, type Subject } from '../../src/domain/ledger.ts'
+import { emptyRecord, type Choices, type ChoiceState, type ConsentRecord } from '../../src/domain/consent.ts'
+import { isAsTold, makeChainCheck, sealedText, type FiledEntry, type LedgerFault } from '../../src/domain/ledger-check.ts'
+import { applyChanges, canonicalJson, previousStates, projectLedger, subjectKey, type Change, type Subject } from '../../src/domain/ledger.ts'
 
 const seal = (text: string): string => createHmac('sha256', 'key of a test').update(text).digest('hex')
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
@@ -34,7 +34,7 @@ function write (steps: ReadonlyArray<{ subject: Subject, change: Change }>): Fil
       const partition = partitionOf(key)
       const sequence = (sequences.get(partition) ?? 0) + 1
       sequences.set(partition, sequence)
-      return { subject: key, entry, previous: previous[index]!, partition, sequence }
+      return { subject: key, entry, isReadable: true, previous: previous[index]!, partition, sequence }
     })
   })
   return inOrder(written)
@@ -75,6 +75,7 @@ t.test('whatever member of an entry is edited shows', async () => {
     filed => ({ ...filed, entry: { ...filed.entry, via: { product: 'cad', release: 2026, device_id: null } } }),
     filed => ({ ...filed, partition: filed.partition + 1 }),
     filed => ({ ...filed, subject: 'a:zoe' }),
+    filed => ({ ...filed, isReadable: false }),
     filed => ({ ...filed, previous: filed.previous === 'denied' ? 'granted' : 'denied' })
   ]
   fc.assert(fc.property(story, fc.nat(), fc.constantFrom(...edits), (steps, at, edit) => {
@@ -95,11 +96,52 @@ t.test('an entry removed shows, unless it was its subject\'s last', async () => 
   }))
 })
 
+t.test('an entry that lies in the table under two places shows, whichever of them comes first', async () => {
+  const moves: Array<(filed: FiledEntry) => FiledEntry> = [
+    filed => ({ ...filed, sequence: 1_000_000 }),
+    filed => ({ ...filed, sequence: 0 }),
+    filed => ({ ...filed, sequence: 0, partition: filed.partition + 1 }),
+    filed => ({ ...filed, previous: '' })
+  ]
+  fc.assert(fc.property(story, fc.nat(), fc.constantFrom(...moves), fc.boolean(), (steps, at, move, isFirst) => {
+    const ledger = write(steps)
+    if (ledger.length === 0) return true
+    const index = at % ledger.length
+    const pair = [ledger[index]!, move(ledger[index]!)]
+    const faults = faultsOf([...ledger.slice(0, index), ...(isFirst ? pair.reverse() : pair), ...ledger.slice(index + 1)])
+    return faults.some(fault => fault === 'place' || fault === 'chain')
+  }))
+})
+
+t.test('places that do not rise with the revisions show, and one that is missing where there was one before', async t => {
+  const [one, two, three] = say(emptyRecord, 'granted', 'denied', 'granted').filed as [FiledEntry, FiledEntry, FiledEntry]
+  t.same(faultsOf([one, { ...two, sequence: 3 }, { ...three, sequence: 2 }]), ['place'])
+  t.same(faultsOf([one, { ...two, sequence: 0 }, three]), ['place'])
+  t.same(faultsOf([{ ...one, sequence: 0 }, { ...two, sequence: 0 }, { ...three, sequence: 7 }]), [], 'the first entries may be of before there were places')
+})
+
+t.test('a record that is not what its entries tell shows', async () => {
+  fc.assert(fc.property(story, fc.nat(), (steps, at) => {
+    const ledger = write(steps)
+    if (ledger.length === 0) return true
+    const check = makeChainCheck({ seal, partitionOf })
+    const { subject } = ledger[at % ledger.length]!
+    const own = ledger.filter(filed => filed.subject === subject)
+    const choices = own.map(check).at(-1)!.choices!
+    const record = projectLedger(own.map(({ entry }) => entry))
+    const choice = { state: 'granted', since: 1, deniedUntil: 1, entry: '' } as const
+    const other = (choices: Choices): Choices => Object.fromEntries(Object.entries(choices).map(([purpose, held]) => [purpose, { ...held, since: held.since - 1 }]))
+    const edited = [{ ...record, account: { ...record.account, more: choice } }, { ...record, devices: { ...record.devices, more: { more: choice } } },
+      { ...record, account: other(record.account), devices: Object.fromEntries(Object.entries(record.devices).map(([id, held]) => [id, other(held)])) }, emptyRecord]
+    return isAsTold(record, choices) && !edited.some(record => isAsTold(record, choices))
+  }))
+})
+
 /** Entries of one account, each of which was sealed. */
 function say (from: ConsentRecord, ...decisions: ChoiceState[]): { record: ConsentRecord, filed: FiledEntry[] } {
   const changes = decisions.map(decision => ({ scope: 'account', deviceId: null, purpose: 'diagnostics', decision }) as const)
   const { record, entries } = applyChanges(subjects[0]!, from, changes, { actor: 'user', verifiedBy: 'email', via: null, noticeVersion: null }, { now: 1, newId: () => `id-${decisions.join()}`, seal })
-  return { record, filed: entries.map(entry => ({ subject: 'a:ada', entry, previous: '', partition: partitionOf('a:ada'), sequence: 1 })) }
+  return { record, filed: entries.map(entry => ({ subject: 'a:ada', entry, isReadable: true, previous: '', partition: partitionOf('a:ada'), sequence: entry.revision })) }
 }
 
 t.test('a revision that was given out twice shows', async t => {

@@ -7,7 +7,7 @@ import { sealWith } from '../../src/crypto/keyed-hash.ts'
 import { emptyRecord, type ChoiceState } from '../../src/domain/consent.ts'
 import { applyChanges, type Change, type Subject } from '../../src/domain/ledger.ts'
 import { connectForRequests } from '../../src/redis/client.ts'
-import { makeConsentStore } from '../../src/redis/consent-store.ts'
+import { makeConsentStore, policyKey } from '../../src/redis/consent-store.ts'
 import { keyIn, partitionOf } from '../../src/redis/keys.ts'
 import { fates, makeEvent, signIn } from '../support/api.ts'
 import { asTeam, meddle, remove } from '../support/meddle.ts'
@@ -122,6 +122,51 @@ t.test('wiping and rebuilding loses no choice, whatever people chose', async t =
   t.ok(Object.keys(before).length > 40)
   await meddle(service, [], { wipeRedis: true })
   t.same(await kept(), before)
+})
+
+t.test('a place that nobody can have come to by counting is not gone on from', async t => {
+  await settled()
+  const before = await kept()
+  const last = 'subject = \'a:yes\' AND revision = 3'
+  await meddle(service, [`CREATE TABLE moved ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM consent_ledger WHERE ${last}`, `INSERT INTO consent_ledger SELECT * REPLACE (18446744073709551615 AS sequence) FROM moved`])
+  t.same(await kept(), before)
+  await meddle(service, [], { wipeRedis: true })
+  t.same((await kept())[keyIn(partitionOf('a:yes'), 'ledger-count')], before[keyIn(partitionOf('a:yes'), 'ledger-count')])
+  await yes.choose({ product_analytics: 'denied' })
+  await meddle(service, [remove(`${last} AND sequence > 1000000`), remove(last), 'INSERT INTO consent_ledger SELECT * FROM moved'])
+  await settled()
+})
+
+t.test('an entry that was filed with somebody else, or names somebody else, changes nothing of theirs', async t => {
+  const before = await kept()
+  await meddle(service, [
+    'INSERT INTO consent_ledger SELECT * REPLACE (\'a:aaa\' AS subject) FROM (SELECT * FROM consent_ledger WHERE subject = \'a:member\' AND revision = 1)',
+    'INSERT INTO consent_ledger SELECT * REPLACE (\'nobody\' AS subject) FROM (SELECT * FROM consent_ledger WHERE subject = \'a:member\' AND revision = 1)',
+    'CREATE TABLE named ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM consent_ledger WHERE subject = \'a:yes\' AND revision = 1',
+    'ALTER TABLE consent_ledger UPDATE account_id = \'victim\' WHERE subject = \'a:yes\' AND revision = 1'
+  ], { wipeRedis: true })
+  const names = Object.keys(await kept())
+  t.same(names, Object.keys(before), 'nobody has a record that had none')
+  t.same(await fateOf(no.token), ['account_denied'])
+  await meddle(service, [remove('subject IN (\'a:aaa\', \'nobody\')'), remove('subject = \'a:yes\' AND revision = 1'), 'INSERT INTO consent_ledger SELECT * FROM named'], { wipeRedis: true })
+  t.same(await kept(), before)
+  await settled()
+})
+
+t.test('an entry that cannot be read counts as denied, and so does a policy that cannot be read count for nothing', async t => {
+  const { token } = await signIn(service, 'unread', 'product_analytics')
+  t.same(await fateOf(token), ['accepted'])
+  await settled()
+  const before = await kept()
+  await meddle(service, [
+    'CREATE TABLE unread ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM consent_ledger WHERE subject = \'a:unread\'',
+    'ALTER TABLE consent_ledger UPDATE via = \'garbage\' WHERE subject = \'a:unread\'',
+    'INSERT INTO organization_policies SELECT \'acme\', now64(3), generateUUIDv4(), arrayJoin([\'garbage\', \'5\'])'
+  ], { wipeRedis: true })
+  t.same(await fateOf(token), ['account_denied'])
+  t.same((await kept())[policyKey('acme')], before[policyKey('acme')])
+  await meddle(service, [remove('subject = \'a:unread\''), 'INSERT INTO consent_ledger SELECT * FROM unread', remove('NOT isValidJSON(policy) OR policy = \'5\'', 'organization_policies')], { wipeRedis: true })
+  await settled()
 })
 
 t.test('what the ledger cannot prove counts as denied', async t => {

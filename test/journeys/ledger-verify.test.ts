@@ -1,7 +1,8 @@
 import t from 'tap'
-import { signIn, type Answer } from '../support/api.ts'
+import { keyIn, partitionOf, wholeKey } from '../../src/redis/keys.ts'
+import { signIn, type Answer, type Person } from '../support/api.ts'
 import { asTeam, edit, meddle, remove } from '../support/meddle.ts'
-import { startTestService } from '../support/service.ts'
+import { eventually, startTestService } from '../support/service.ts'
 
 const service = await startTestService(t)
 const team = asTeam(service)
@@ -9,7 +10,7 @@ const verify = async (body?: unknown): Promise<Answer> => await team('POST', 'le
 const verdict = async (): Promise<Record<string, any>> => (await verify()).body
 
 const names = ['ada', 'bob', 'eve']
-const people = []
+const people: Person[] = []
 for (const name of names) {
   const person = await signIn(service, name, 'product_analytics')
   for (const decision of ['denied', 'granted', 'denied']) await person.choose({ product_analytics: decision })
@@ -127,6 +128,42 @@ const cases: Case[] = [
     undone: [remove(`${bob(4)} AND sequence = 0`)]
   },
   {
+    what: 'an entry that lies in the table at another place as well',
+    done: [...copyOf(bob(4)), 'INSERT INTO consent_ledger SELECT * REPLACE (1000000 AS sequence) FROM kept LIMIT 1'],
+    shows: { what: 'place', subject: { kind: 'account', id: 'bob' }, revision: 4 },
+    undone: [remove(bob(4)), 'INSERT INTO consent_ledger SELECT * FROM kept LIMIT 1'],
+    alone: { account_id: 'bob' }
+  },
+  {
+    what: 'an entry that lies in the table without a place as well',
+    done: [...copyOf(bob(3)), 'INSERT INTO consent_ledger SELECT * REPLACE (0 AS sequence) FROM kept LIMIT 1'],
+    shows: { what: 'place', subject: { kind: 'account', id: 'bob' }, revision: 3 },
+    undone: [remove(bob(3)), 'INSERT INTO consent_ledger SELECT * FROM kept LIMIT 1'],
+    alone: { account_id: 'bob' }
+  },
+  {
+    what: 'two places that were swapped',
+    done: [edit('sequence = 5 - sequence', `${bob(2)} OR ${bob(3)}`)],
+    shows: { what: 'place', subject: { kind: 'account', id: 'bob' }, revision: 3 },
+    checkpointsOk: false,
+    undone: [edit('sequence = 5 - sequence', `${bob(2)} OR ${bob(3)}`)],
+    alone: { account_id: 'bob' }
+  },
+  {
+    what: 'a last entry whose place was moved away',
+    done: [edit('sequence = 1000000', bob(4))],
+    shows: { what: 'count_behind', sequence: 1_000_000 },
+    checkpointsOk: false,
+    undone: [edit('sequence = 4', bob(4))]
+  },
+  {
+    what: 'an entry that cannot be read',
+    done: [...copyOf(bob(2)), 'INSERT INTO consent_ledger SELECT * REPLACE (\'garbage\' AS via) FROM kept LIMIT 1'],
+    shows: { what: 'hash', subject: { kind: 'account', id: 'bob' }, revision: 2 },
+    undone: [remove(bob(2)), 'INSERT INTO consent_ledger SELECT * FROM kept LIMIT 1'],
+    alone: { account_id: 'bob' }
+  },
+  {
     what: 'a checkpoint that was edited',
     done: ['DROP TABLE IF EXISTS kept', 'CREATE TABLE kept ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM ledger_checkpoints', 'ALTER TABLE ledger_checkpoints UPDATE sequences = arrayMap(x -> 0, sequences) WHERE 1'],
     shows: { what: 'checkpoint_signature' },
@@ -152,6 +189,56 @@ for (const { what, done, shows, checkpointsOk = true, undone, alone } of cases) 
     t.match(await verdict(), { ok: true, checked: 12 }, 'and is gone once it is made good')
   })
 }
+
+t.test('an entry that cannot be read is shown without what cannot be', async t => {
+  for (const via of ['garbage', '5', '{"product":"cad"}', 'null', `{"product":"cad","release":1,"device_id":null,"more":${'['.repeat(20_000)}${']'.repeat(20_000)}}`]) {
+    await meddle(service, [...copyOf(bob(2)), edit(`via = '${via}'`, bob(2))])
+    const { status, body } = await team('GET', 'ledger?account_id=bob')
+    t.equal(status, 200)
+    t.match(body['entries'], [{ revision: 1 }, { revision: 2, via: null, decision: 'denied' }, {}, {}])
+    t.match(await verify(), { status: 200, body: { ok: false, first_bad: { what: 'hash', revision: 2 } } })
+    t.match(await service.call('GET', '/v1/me/privacy/history', { token: people[1]!.token }), { status: 200 })
+    await meddle(service, [remove(bob(2)), 'INSERT INTO consent_ledger SELECT * FROM kept'])
+  }
+  t.match(await verdict(), { ok: true })
+})
+
+const recordOf = (name: string): string => keyIn(partitionOf(`a:${name}`), 'consent', `a:${name}`)
+const countOf = (name: string): string => keyIn(partitionOf(`a:${name}`), 'ledger-count')
+
+/** What is put in the place of something that Redis holds, and what of that shows. */
+const inRedis: Array<{ what: string, key: string, put: (held: string) => string, shows: Record<string, unknown>, checkpointsOk?: boolean }> = [
+  { what: 'a denial that became a grant', key: recordOf('bob'), put: held => held.replace('["d"', '["g"'), shows: { what: 'state', subject: { kind: 'account', id: 'bob' } } },
+  { what: 'a choice that was forgotten', key: recordOf('bob'), put: held => JSON.stringify({ ...JSON.parse(held), a: {} }), shows: { what: 'state', subject: { kind: 'account', id: 'bob' } } },
+  { what: 'a record that was forgotten', key: recordOf('bob'), put: () => '{"rev":0,"head":"","a":{},"d":{}}', shows: { what: 'state', subject: { kind: 'account', id: 'bob' } } },
+  { what: 'a record that cannot be read', key: recordOf('bob'), put: () => 'garbage', shows: { what: 'state', subject: { kind: 'account', id: 'bob' } } },
+  { what: 'a record that holds no choices', key: recordOf('bob'), put: () => '{"rev":4}', shows: { what: 'state', subject: { kind: 'account', id: 'bob' } } },
+  { what: 'a count that went back', key: countOf('bob'), put: held => String(Number(held) - 1), shows: { what: 'count_behind' }, checkpointsOk: false },
+  { what: 'a count that is none', key: countOf('bob'), put: () => 'garbage', shows: { what: 'count_behind' }, checkpointsOk: false },
+  { what: 'a checkpoint that cannot be read', key: keyIn(0, 'ledger-checkpoint'), put: () => 'garbage', shows: { what: 'checkpoint_signature' }, checkpointsOk: false },
+  { what: 'a checkpoint that is none', key: keyIn(0, 'ledger-checkpoint'), put: () => '[1]', shows: { what: 'checkpoint_signature' }, checkpointsOk: false }
+]
+
+for (const { what, key, put, shows, checkpointsOk = true } of inRedis) {
+  t.test(`${what} shows`, async t => {
+    const held = (await service.redis.get(key))!
+    await service.redis.set(key, put(held))
+    t.match(await verify(), { status: 200, body: { ok: false, first_bad: shows, checkpoints: { ok: checkpointsOk } } })
+    if (key === recordOf('bob')) t.match((await verify({ account_id: 'bob' })).body, { ok: false, first_bad: shows })
+    await service.redis.set(key, held)
+    t.match(await verdict(), { ok: true, checked: 12 }, 'and is gone once it is made good')
+  })
+}
+
+t.test('a record that is not what its entries tell is made that by a rebuild', async t => {
+  for (const { what, key, put } of inRedis.slice(0, 5)) {
+    const held = (await service.redis.get(key))!
+    await service.redis.set(key, put(held))
+    await service.redis.del(wholeKey) // As when Redis was lost: the service rebuilds by itself.
+    await eventually('the record is as it was', async () => await service.redis.get(key) === held && await service.redis.exists(wholeKey) === 1)
+    t.match(await verdict(), { ok: true }, what)
+  }
+})
 
 t.test('an entry that arrived twice is no fault', async t => {
   // Whether ClickHouse merges them before they are looked at is its own affair.

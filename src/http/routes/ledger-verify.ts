@@ -12,7 +12,7 @@ const body = z.strictObject({ account_id: accountIdShape.optional(), device_id: 
   .nullish()
 
 const badPlace = z.object({
-  what: z.enum(['hash', 'chain', 'revision_missing', 'forked', 'sequence_missing', 'tail_missing', 'partition', 'checkpoint_signature', 'checkpoint_broken']),
+  what: z.enum(['hash', 'chain', 'revision_missing', 'forked', 'sequence_missing', 'tail_missing', 'partition', 'place', 'count_behind', 'state', 'checkpoint_signature', 'checkpoint_broken']),
   subject: z.object({ kind: z.enum(['account', 'device']), id: z.string() }).optional(),
   revision: z.number().optional(),
   entry_id: z.string().optional(),
