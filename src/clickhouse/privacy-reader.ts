@@ -1,9 +1,11 @@
 /** The ledger as the privacy team asks it. Entries may lie in the table twice until they are merged; no answer shows it. */
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { LedgerQuery } from '../domain/export.ts'
+import type { LedgerHead } from '../domain/ledger-head.ts'
 import { subjectKey } from '../domain/ledger.ts'
 import type { Clocks, EntryInForce } from '../domain/point-in-time.ts'
 import type { LedgerPlace, PrivacyReader } from '../flows/privacy-ports.ts'
+import { withinHead } from './ledger-head.ts'
 import { entryColumns, entryOf, type EntryRow } from './ledger-rows.ts'
 import { bindList } from './long-list.ts'
 import { readRows } from './statements.ts'
@@ -24,12 +26,12 @@ function entryInForce ({ scope, device_id: deviceId, purpose, in_force: [decisio
   return { scope, deviceId, purpose, decision, effectiveAt: Number(effectiveAt), entryId, noticeVersion }
 }
 
-/** The clocks as conditions; one that is not set lets everything through. */
-function within ({ asOf, knownAt }: Clocks): { effective: string, recorded: string, clocks: Record<string, number> } {
+/** The clocks and the head as conditions; a clock that is not set lets everything through. */
+function within ({ asOf, knownAt }: Clocks, head: LedgerHead): { effective: string, recorded: string, bounds: Record<string, unknown> } {
   return {
     effective: asOf === undefined ? 'true' : "effective_at <= fromUnixTimestamp64Milli({as_of: Int64}, 'UTC')",
-    recorded: knownAt === undefined ? 'true' : "recorded_at <= fromUnixTimestamp64Milli({known_at: Int64}, 'UTC')",
-    clocks: { ...(asOf === undefined ? {} : { as_of: asOf }), ...(knownAt === undefined ? {} : { known_at: knownAt }) }
+    recorded: `${withinHead}${knownAt === undefined ? '' : " AND recorded_at <= fromUnixTimestamp64Milli({known_at: Int64}, 'UTC')"}`,
+    bounds: { head: [...head], ...(asOf === undefined ? {} : { as_of: asOf }), ...(knownAt === undefined ? {} : { known_at: knownAt }) }
   }
 }
 
@@ -46,18 +48,18 @@ interface PlacedRow extends EntryRow { subject: string }
 
 export function makePrivacyReader (reader: ClickHouseClient): PrivacyReader {
   return {
-    async account (accountId, clocks) {
-      const { effective, recorded, clocks: bounds } = within(clocks)
+    async account (accountId, clocks, head) {
+      const { effective, recorded, bounds } = within(clocks, head)
       const rows = await readRows<ForceRow & { known: number | string, last: number | string, last_hash: string }>(reader,
         `SELECT scope, device_id, purpose, countIf(${effective}) AS known, ${inForce(effective)}, max(revision) AS last, argMax(hash, (revision, entry_id)) AS last_hash
          FROM consent_ledger WHERE subject = {subject: String} AND ${recorded} GROUP BY scope, device_id, purpose`,
         { subject: accountPrefix + accountId, ...bounds })
-      const head = rows.reduce((latest, { last, last_hash: hash }) => Number(last) > latest.revision ? { revision: Number(last), hash } : latest, { revision: 0, hash: '' })
-      return { entries: rows.filter(({ known }) => Number(known) > 0).map(entryInForce), head }
+      const last = rows.reduce((latest, { last, last_hash: hash }) => Number(last) > latest.revision ? { revision: Number(last), hash } : latest, { revision: 0, hash: '' })
+      return { entries: rows.filter(({ known }) => Number(known) > 0).map(entryInForce), last }
     },
 
-    async accounts (after, limit, clocks) {
-      const { effective, recorded, clocks: bounds } = within(clocks)
+    async accounts (after, limit, clocks, head) {
+      const { effective, recorded, bounds } = within(clocks, head)
       const known = await readRows<{ subject: string }>(reader,
         `SELECT DISTINCT subject FROM consent_ledger WHERE subject > {after: String} AND startsWith(subject, '${accountPrefix}') AND ${recorded}
          ORDER BY subject LIMIT {limit: UInt32}`,
@@ -72,8 +74,8 @@ export function makePrivacyReader (reader: ClickHouseClient): PrivacyReader {
       return known.map(({ subject }) => ({ accountId: subject.slice(accountPrefix.length), entries: (entries.get(subject) ?? []).map(entryInForce) }))
     },
 
-    async forPurpose (purpose, accountIds, deviceId, clocks) {
-      const { effective, recorded, clocks: bounds } = within(clocks)
+    async forPurpose (purpose, accountIds, deviceId, clocks, head) {
+      const { effective, recorded, bounds } = within(clocks, head)
       const alone = deviceId === undefined ? undefined : subjectKey({ kind: 'device', id: deviceId })
       const subjects = new Set(accountIds.map(id => accountPrefix + id))
       const list = bindList('subjects', 'String', [...subjects, ...(alone === undefined ? [] : [alone])])
@@ -97,11 +99,11 @@ export function makePrivacyReader (reader: ClickHouseClient): PrivacyReader {
       return { accounts, deviceAlone }
     },
 
-    async ledger (query, limit, after) {
+    async ledger (query, limit, after, head) {
       const found = new Map<string, { entry: ReturnType<typeof entryOf>, place: LedgerPlace }>()
       let place = after
       while (found.size < limit) {
-        const { rows, isLast } = await readPage(query, limit, place)
+        const { rows, isLast } = await readPage(query, limit, place, head)
         for (const row of rows) {
           const entry = entryOf(row)
           place = { recordedAt: entry.recorded_at, subject: row.subject, revision: entry.revision, entryId: entry.entry_id }
@@ -114,10 +116,10 @@ export function makePrivacyReader (reader: ClickHouseClient): PrivacyReader {
   }
 
   /** At most so many rows from after a place, duplicates counted. */
-  async function readPage ({ account_id: accountId, ...query }: LedgerQuery, limit: number, after: LedgerPlace | undefined): Promise<{ rows: PlacedRow[], isLast: boolean }> {
+  async function readPage ({ account_id: accountId, ...query }: LedgerQuery, limit: number, after: LedgerPlace | undefined, head: LedgerHead): Promise<{ rows: PlacedRow[], isLast: boolean }> {
     const asked = Object.entries({ ...query, account_id: accountId === undefined ? undefined : accountPrefix + accountId }).filter(([, value]) => value !== undefined)
-    const parameters: Record<string, unknown> = { ...Object.fromEntries(asked), limit }
-    const where = ['true', ...asked.map(([name]) => conditions[name as keyof LedgerQuery])]
+    const parameters: Record<string, unknown> = { ...Object.fromEntries(asked), head: [...head], limit }
+    const where = [withinHead, ...asked.map(([name]) => conditions[name as keyof LedgerQuery])]
     if (after !== undefined) {
       where.push(
         "recorded_at >= fromUnixTimestamp64Milli({after_ms: Int64}, 'UTC')",

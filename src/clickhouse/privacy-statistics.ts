@@ -2,6 +2,7 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import { startOf, type Interval, type Span } from '../domain/calendar.ts'
 import type { DecisionColumn, PrivacyStatistics } from '../flows/privacy-ports.ts'
+import { withinHead } from './ledger-head.ts'
 import { bindList } from './long-list.ts'
 import { readRows } from './statements.ts'
 
@@ -30,15 +31,15 @@ const inDays = 'day BETWEEN {from_day: Date} AND {to_day: Date}'
 
 export function makePrivacyStatistics (reader: ClickHouseClient): PrivacyStatistics {
   return {
-    async consentChanges (purpose, scope, interval, { from, to }) {
+    async consentChanges (purpose, scope, interval, { from, to }, head) {
       // What is not asked for is left out before FINAL has to merge it: of an entry that arrived twice both rows are, or none.
       const start = startOfDay[interval]("toDate(greatest(recorded_at, fromUnixTimestamp64Milli({from: Int64}, 'UTC')), 'UTC')")
       const rows = await readRows<{ start: string } & Counts<'granted' | 'denied' | 'cleared' | 'granted_before' | 'denied_before' | 'first' | 'subjects'>>(reader,
         `WITH purpose = {purpose: String} AND scope = {scope: String} AS asked
          SELECT toString(if(recorded_at < fromUnixTimestamp64Milli({from: Int64}, 'UTC'), toDate('1970-01-01'), ${start})) AS start, ${changeCounts}
-         FROM consent_ledger FINAL PREWHERE (purpose = {purpose: String} AND scope = {scope: String}) OR revision = 1
+         FROM consent_ledger FINAL PREWHERE ((purpose = {purpose: String} AND scope = {scope: String}) OR revision = 1) AND ${withinHead}
          WHERE recorded_at < fromUnixTimestamp64Milli({to: Int64}, 'UTC') GROUP BY start ORDER BY start`,
-        { purpose, scope, from: startOf(interval, from), to })
+        { purpose, scope, from: startOf(interval, from), to, head: [...head] })
       return rows.map(row => ({
         start: Date.parse(row.start),
         granted: Number(row.granted),

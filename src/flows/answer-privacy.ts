@@ -1,4 +1,4 @@
-/** The privacy team asks who agreed to what. No answer is stale: each waits for every entry written before the question. */
+/** The privacy team asks who agreed to what. No answer is stale: each waits for every entry written before the question, and tells of no later one. */
 import { governingScope, type Catalog } from '../domain/catalog.ts'
 import { permissionFor, type AcceptReason, type ConsentRecord, type DropReason, type Standing } from '../domain/consent.ts'
 import type { LedgerQuery } from '../domain/export.ts'
@@ -60,7 +60,7 @@ export function makeAnswerPrivacy ({ catalog, progress, reader, now }: AnswerPri
     async account (accountId, clocks) {
       const head = await progress.caughtUp()
       const moments = momentsOf(clocks)
-      const { entries, head: last } = await reader.account(accountId, clocks)
+      const { entries, last } = await reader.account(accountId, clocks, head)
       return { ...accountThen(accountId, entries, moments.asOf), ...moments, last, head }
     },
 
@@ -68,7 +68,7 @@ export function makeAnswerPrivacy ({ catalog, progress, reader, now }: AnswerPri
       const head = place?.head ?? await progress.caughtUp()
       const moments = place ?? momentsOf(clocks)
       // One more than the page tells whether another follows.
-      const found = await reader.accounts(place?.after ?? '', limit + 1, { asOf: clocks.asOf, knownAt: moments.knownAt })
+      const found = await reader.accounts(place?.after ?? '', limit + 1, { asOf: clocks.asOf, knownAt: moments.knownAt }, head)
       const page = found.slice(0, limit)
       const last = page.at(-1)
       return {
@@ -85,7 +85,7 @@ export function makeAnswerPrivacy ({ catalog, progress, reader, now }: AnswerPri
       if (purpose === undefined) return 'unknown-purpose'
       const head = await progress.caughtUp()
       const moments = momentsOf(clocks)
-      const { accounts, deviceAlone } = await reader.forPurpose(purposeId, accountIds, deviceId, clocks)
+      const { accounts, deviceAlone } = await reader.forPurpose(purposeId, accountIds, deviceId, clocks, head)
       const scope = governingScope(catalog, product, release)
       const aloneRecord = deviceId === undefined ? undefined : recordThen(deviceAlone)
       const answer = (accountId: string): CheckAnswer => {
@@ -98,7 +98,7 @@ export function makeAnswerPrivacy ({ catalog, progress, reader, now }: AnswerPri
 
     async ledger (query, limit, after) {
       const head = await progress.caughtUp()
-      const found = await reader.ledger(query, limit + 1, after)
+      const found = await reader.ledger(query, limit + 1, after, head)
       const page = found.slice(0, limit)
       return { entries: page.map(({ entry }) => entry), head, next: found.length > limit ? page.at(-1)?.place : undefined }
     }

@@ -48,7 +48,7 @@ export function makeAnswerStatistics ({ catalog, progress, statistics, queueBook
       if (!catalog.purposes.some(({ id }) => id === purpose)) return 'unknown-purpose'
       const head = await progress.caughtUp()
       const whole = wholeIntervals(interval, span)
-      const changes = await statistics.consentChanges(purpose, scope, interval, whole)
+      const changes = await statistics.consentChanges(purpose, scope, interval, whole, head)
       const standing = { granted: 0, denied: 0, first: 0, subjects: 0 }
       const add = (before: number): void => {
         for (let change = changes[0]; change !== undefined && change.start < before; change = changes[0]) {

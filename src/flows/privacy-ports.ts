@@ -1,26 +1,28 @@
 /** What the privacy team's questions need from the edges. Times are epoch milliseconds. */
 import type { Interval, Span } from '../domain/calendar.ts'
 import type { LedgerQuery } from '../domain/export.ts'
+import type { LedgerHead } from '../domain/ledger-head.ts'
 import type { LedgerEntry } from '../domain/ledger.ts'
 import type { Clocks, EntryInForce } from '../domain/point-in-time.ts'
 
-/** What a subject's ledger says within two clocks. `head`: the last entry that was recorded by then. */
-export interface SubjectThen { entries: EntryInForce[], head: { revision: number, hash: string } }
+/** What a subject's ledger says within two clocks. `last`: the last entry that was recorded by then. */
+export interface SubjectThen { entries: EntryInForce[], last: { revision: number, hash: string } }
 
 /** Where a page of the ledger ended. */
 export interface LedgerPlace { recordedAt: number, subject: string, revision: number, entryId: string }
 
+/** `head`: what came into the ledger after it is not told of. */
 export interface PrivacyReader {
-  account: (accountId: string, clocks: Clocks) => Promise<SubjectThen>
+  account: (accountId: string, clocks: Clocks, head: LedgerHead) => Promise<SubjectThen>
   /** Accounts in the order of their ids, from after `after`, with their entries in force. Only accounts that were known at the second clock. */
-  accounts: (after: string, limit: number, clocks: Clocks) => Promise<Array<{ accountId: string, entries: EntryInForce[] }>>
+  accounts: (after: string, limit: number, clocks: Clocks, head: LedgerHead) => Promise<Array<{ accountId: string, entries: EntryInForce[] }>>
   /**
    * The entries in force that decide on one purpose: of each account at the account, and where a device is named,
    * of each account on it and of the device alone. Accounts without any are left out.
    */
-  forPurpose: (purpose: string, accountIds: readonly string[], deviceId: string | undefined, clocks: Clocks) => Promise<{ accounts: Map<string, EntryInForce[]>, deviceAlone: EntryInForce[] }>
+  forPurpose: (purpose: string, accountIds: readonly string[], deviceId: string | undefined, clocks: Clocks, head: LedgerHead) => Promise<{ accounts: Map<string, EntryInForce[]>, deviceAlone: EntryInForce[] }>
   /** Entries in the order in which they were recorded, each once, from after a place. */
-  ledger: (query: LedgerQuery, limit: number, after: LedgerPlace | undefined) => Promise<Array<{ entry: LedgerEntry, place: LedgerPlace }>>
+  ledger: (query: LedgerQuery, limit: number, after: LedgerPlace | undefined, head: LedgerHead) => Promise<Array<{ entry: LedgerEntry, place: LedgerPlace }>>
 }
 
 /** What was recorded in one interval. `subjects`: accounts that the ledger first heard of; `first`: choices made for the first time. */
@@ -44,8 +46,8 @@ export type DecisionRow = Partial<Record<DecisionColumn, string | number>> & { s
 export interface StoredBooks { accepted: number, dropped: number, rejected: number, stored: number, droppedAtWrite: number, failed: number, uneven: number }
 
 export interface PrivacyStatistics {
-  /** The changes of every interval in which there were some until `to`, oldest first; what came before `from` as one that starts then or earlier. */
-  consentChanges: (purpose: string, scope: 'account' | 'device', interval: Interval, span: Span) => Promise<ConsentChanges[]>
+  /** The changes up to `head` of every interval in which there were some until `to`, oldest first; what came before `from` as one that starts then or earlier. */
+  consentChanges: (purpose: string, scope: 'account' | 'device', interval: Interval, span: Span, head: LedgerHead) => Promise<ConsentChanges[]>
   /** Counts by whole days. */
   decisions: (columns: readonly DecisionColumn[], interval: Interval | undefined, span: Span) => Promise<DecisionRow[]>
   /** Sums by whole days, without these requests. */

@@ -24,7 +24,7 @@ const chosen = [accountIds[0]!, accountIds[4321]!, accountIds[9999]!]
 /** Asks about all of them where three have chosen. */
 async function askAbout (t: Test, { client, reader }: Pick<ClickHouse, 'client' | 'reader'>): Promise<void> {
   await makeLedgerTable(client, 1000).insert(chosen.map(account_id => makePlaced({ account_id })))
-  const { accounts } = await makePrivacyReader(reader).forPurpose('product_analytics', accountIds, undefined, { asOf: undefined, knownAt: undefined })
+  const { accounts } = await makePrivacyReader(reader).forPurpose('product_analytics', accountIds, undefined, { asOf: undefined, knownAt: undefined }, [0])
   t.strictSame([...accounts.keys()].sort(), [...chosen].sort())
   t.match(accounts.get(chosen[0]!), [{ decision: 'granted', scope: 'account' }])
 }

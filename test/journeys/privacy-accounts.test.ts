@@ -85,6 +85,18 @@ t.test('all accounts are listed in order, and the list stands still while choice
   t.match(now['accounts'].at(-1), { account: { diagnostics: { state: 'denied' } } })
 })
 
+t.test('a list stands still that asks for what is known at a time to come', async t => {
+  const first = (await team.ask('accounts?limit=1&known_at=2100-01-01T00:00:00Z')).body
+  await signIn(service, 'list-e', 'diagnostics')
+  t.equal((await team.ask('accounts/list-e')).body['ledger_head'].revision, 1, 'which the ledger holds by now')
+  const all: string[] = []
+  for (let page = first; ; page = (await team.ask(`accounts?limit=1&known_at=2100-01-01T00:00:00Z&cursor=${page['next_cursor'] as string}`)).body) {
+    all.push(page['accounts'][0].account_id)
+    if (page['next_cursor'] === undefined) break
+  }
+  t.strictSame(all, ['ada', 'dora', 'list-a', 'list-b', 'list-bb', 'list-c', 'list-d'])
+})
+
 t.test('a check answers for each account as intake decides', async t => {
   const grace = await signIn(service, 'grace')
   const granted = await grace.choose({ product_analytics: 'granted' })
