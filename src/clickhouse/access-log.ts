@@ -10,8 +10,8 @@ export interface AccessLogTable {
 export function makeAccessLogTable (client: ClickHouseClient): AccessLogTable {
   return {
     insert: async calls => {
-      await insertRows(client, 'access_log', calls.map(({ accessId, at, subject, method, path, query, purposeOfUse, status }) =>
-        ({ access_id: accessId, at, subject, method, path, query, purpose_of_use: purposeOfUse, status })))
+      await insertRows(client, 'access_log', calls.map(({ accessId, at, subject, method, path, query, about = '', purposeOfUse, status }) =>
+        ({ access_id: accessId, at, subject, method, path, query, about, purpose_of_use: purposeOfUse, status })))
     }
   }
 }

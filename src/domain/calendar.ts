@@ -38,10 +38,13 @@ export function wholeIntervals (interval: Interval, { from, to }: Span): Span {
 
 export type SpanRefusal = 'range-reversed' | 'range-too-long'
 
+/** An end as it was said. `last`: its last moment; `end`: the one it is counted to. They differ for a day, which stands for all of it. */
+export interface SpanEnd { last: number, end: number }
+
 /** The span that is asked for, the last 30 days where nothing is said; or why it is none. */
-export function spanOf (from: number | undefined, to: number | undefined, now: number): Span | SpanRefusal {
-  const end = to ?? now
+export function spanOf (from: number | undefined, to: SpanEnd | undefined, now: number): Span | SpanRefusal {
+  const { last, end } = to ?? { last: now, end: now }
   const begin = from ?? end - daysByDefault * dayMs
-  if (begin > end) return 'range-reversed'
+  if (begin > last) return 'range-reversed'
   return end - begin > daysMax * dayMs ? 'range-too-long' : { from: begin, to: end }
 }

@@ -2,11 +2,11 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
-import { validatorCompiler } from 'fastify-type-provider-zod'
 import { registerAuth, type Scope, type TokenIssuer } from './auth.ts'
 import { registerBody, type BodyLimits } from './body.ts'
 import { document } from './document.ts'
-import { answerBrokenRequest, answerExpectation, answerUnroutable, registerErrors } from './errors.ts'
+import { answerBrokenRequest, answerUnroutable, registerErrors } from './errors.ts'
+import { compileShape } from './faults.ts'
 import { registerMethodNotAllowed } from './method-not-allowed.ts'
 import { answerHeaders, Problem } from './problem.ts'
 
@@ -31,6 +31,8 @@ export interface AppOptions {
   routes: readonly FastifyPluginAsync[]
 }
 
+/** In characters, each. */
+const paramLengthMax = 512
 const timeouts = { headersMs: 8000, requestMs: 10_000, checkEveryMs: 1000 }
 
 export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
@@ -45,16 +47,21 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: answerUnroutable,
     onProtoPoisoning: 'error',
-    routerOptions: { maxParamLength: 512 }
+    rewriteUrl: routableUrl,
+    // Longer than Node lets an address be: it is refused below, where a call is on record.
+    routerOptions: { maxParamLength: 65_536 }
   })
-  app.setValidatorCompiler(validatorCompiler)
+  app.setValidatorCompiler(compileShape)
   // Answers are made by this service: they are described for the document, and written as they are.
   app.setSerializerCompiler(() => JSON.stringify)
 
-  app.server.on('checkExpectation', answerExpectation)
+  // Node would refuse it by itself; so it meets what every request meets.
+  app.server.on('checkExpectation', (request, response) => { app.routing(request, response) })
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(answerHeaders)
     refuseHosts(request)
+    refuseExpectation(request)
+    refuseLongAddress(request)
   })
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none'
@@ -76,4 +83,25 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
 function refuseHosts ({ raw }: FastifyRequest): void {
   const hosts = raw.headersDistinct['host']?.length ?? 0
   if (hosts > 1 || (hosts === 0 && raw.httpVersion !== '1.0')) throw new Problem('invalid-request', { headers: { connection: 'close' } })
+}
+
+/** An Expect header that Node does not know (RFC 9110 section 10.1.1). */
+function refuseExpectation ({ raw }: FastifyRequest): void {
+  const { expect } = raw.headers
+  if (expect === undefined || raw.httpVersion !== '1.1' || /(?:^|\W)100-continue(?:$|\W)/i.test(expect)) return
+  throw new Problem('expectation-failed', { headers: { connection: 'close' } })
+}
+
+function refuseLongAddress ({ params }: FastifyRequest): void {
+  if (Object.values(params ?? {}).some(value => String(value).length > paramLengthMax)) throw new Problem('uri-too-long')
+}
+
+/** An address that is not UTF-8 is no route's; the router would answer it past every hook. */
+function routableUrl ({ url = '' }: { url?: string | undefined }): string {
+  try {
+    decodeURI(url.split(/[?#]/, 1)[0] ?? '')
+    return url
+  } catch {
+    return '/*'
+  }
 }

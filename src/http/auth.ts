@@ -29,6 +29,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Whether an account's name is that of an issuer whose accounts are an organisation's. */
     isOrganizationAccount: (accountId: string) => boolean
+    /** Who calls, as far as a token says so; for what no route with a scope has answered. */
+    whoCalls: (request: FastifyRequest) => Promise<Caller | undefined>
   }
 }
 
@@ -103,6 +105,8 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
     known.remember(token, caller, claims.exp * 1000)
     return caller
   }
+
+  app.decorate('whoCalls', async request => await authenticate(request).catch(() => undefined))
 
   app.addHook('onRequest', async request => {
     const { scope } = request.routeOptions.config

@@ -1,5 +1,5 @@
 /** Turns whatever went wrong into a problem document. No stack and no library's words go out. */
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Unavailable } from '../domain/unavailable.ts'
@@ -16,7 +16,7 @@ const ofFastify: Readonly<Record<string, ProblemSlug>> = {
   FST_ERR_MAX_PARAM_LENGTH: 'uri-too-long'
 }
 
-interface Thrown extends Error { code?: string, statusCode?: number, validation?: Array<{ instancePath: string, message?: string }> }
+interface Thrown extends Error { code?: string, statusCode?: number }
 
 export function registerErrors (app: FastifyInstance): void {
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new Problem('not-found')))
@@ -25,13 +25,6 @@ export function registerErrors (app: FastifyInstance): void {
     if (error instanceof Unavailable) {
       request.log.warn({ route: request.routeOptions.url, what: error.message }, 'request.unavailable')
       return sendProblem(reply, new Problem(request.routeOptions.config.unavailable ?? 'unavailable'))
-    }
-    if (error.validation !== undefined) {
-      const errors = error.validation.slice(0, 20).map(({ instancePath, message }) => ({
-        pointer: instancePath,
-        detail: message === undefined || message.startsWith('Unrecognized key') ? 'has members that are not known' : message
-      }))
-      return sendProblem(reply, new Problem('invalid-request', { errors }))
     }
     const slug = ofFastify[error.code ?? '']
     if (slug !== undefined) return sendProblem(reply, new Problem(slug))
@@ -44,15 +37,6 @@ export function registerErrors (app: FastifyInstance): void {
 /** Answers what Fastify refuses before it has found a route. */
 export function answerUnroutable (error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
   sendProblem(reply, new Problem(ofFastify[error.code] ?? 'invalid-request'))
-}
-
-/** Answers an Expect header that Node does not know (RFC 9110 section 10.1.1). */
-export function answerExpectation (request: IncomingMessage, response: ServerResponse): void {
-  const body = JSON.stringify(problemDocument('expectation-failed', {}, request.url?.split('?', 1)[0] ?? ''))
-  response.writeHead(problems['expectation-failed'].status, {
-    ...answerHeaders, 'content-type': 'application/problem+json', 'content-length': Buffer.byteLength(body), connection: 'close'
-  })
-  response.end(body)
 }
 
 /** Answers what is no HTTP request that could be routed, and closes. */

@@ -94,11 +94,16 @@ export function problemDocument (slug: ProblemSlug, { detail, errors, members }:
   return { type: `/problems/${slug}`, title, status, detail: detail ?? help, instance, ...(errors === undefined ? {} : { errors }), ...members }
 }
 
-export function sendProblem (reply: FastifyReply, { slug, extras }: Pick<Problem, 'slug' | 'extras'>): FastifyReply {
+/** Makes a reply that of a problem, and returns its document. */
+export function becomeProblem (reply: FastifyReply, { slug, extras }: Pick<Problem, 'slug' | 'extras'>): Record<string, unknown> {
   const { status } = problems[slug]
   const retryAfter = extras.retryAfterSeconds ?? (status === 503 || status === 429 ? 1 : undefined)
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
-  const instance = reply.request.url.split('?', 1)[0] ?? ''
-  return reply.code(status).headers({ ...answerHeaders, ...extras.headers }).type('application/problem+json')
-    .serializer(JSON.stringify).send(problemDocument(slug, extras, instance))
+  reply.code(status).headers({ ...answerHeaders, ...extras.headers }).type('application/problem+json')
+  return problemDocument(slug, extras, reply.request.originalUrl.split('?', 1)[0] ?? '')
+}
+
+export function sendProblem (reply: FastifyReply, problem: Pick<Problem, 'slug' | 'extras'>): FastifyReply {
+  const document = becomeProblem(reply, problem)
+  return reply.serializer(JSON.stringify).send(document)
 }

@@ -4,6 +4,10 @@ import { z } from 'zod'
 export const deviceIdPattern = /^[A-Za-z0-9._:-]{1,128}$/
 export const deviceIdShape = z.string().regex(deviceIdPattern, 'must be 1 to 128 of A-Z a-z 0-9 . _ : -')
 
+/** What an issuer calls an account or an organisation. */
+export const plainIdShape = z.string().min(1, 'must not be empty').max(255, 'must have at most 255 characters')
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not hold control characters or halves of characters')
+
 /** The earliest and latest instant that is taken for a time at all: the years 1971 to 2199. */
 const instantRange = { from: Date.UTC(1971, 0), to: Date.UTC(2200, 0) }
 
@@ -35,12 +39,3 @@ export function showTime (ms: number): string {
 
 /** A time as it stands in an answer. */
 export const shownTime = z.string().meta({ format: 'date-time' })
-
-/** What a body or a parameter misses, as members of a problem document. No value is quoted. */
-export function faultsOf (error: z.ZodError): Array<{ pointer: string, detail: string }> {
-  return error.issues.slice(0, 20).map(issue => ({
-    pointer: issue.path.map(part => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
-    // This one message of the library would quote the names that the client chose.
-    detail: issue.code === 'unrecognized_keys' ? 'has members that are not known' : issue.message
-  }))
-}

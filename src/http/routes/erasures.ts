@@ -22,6 +22,7 @@ export function erasureRoutes ({ requestErasure }: { requestErasure: RequestEras
       schema: { summary: 'Erase the events of an account or a device until now', tags, body: requestShape, response: { 202: requestedErasure } }
     }, async (request, reply) => {
       const { account_id: accountId, device_id: deviceId = '', reason } = request.body
+      request.accessAbout = accountId === undefined ? { device_id: deviceId } : { account_id: accountId }
       const subject: Subject = accountId === undefined ? { kind: 'device', id: deviceId } : { kind: 'account', id: accountId }
       return await reply.code(202).send(showRequested(await requestErasure.byTeam(subject, reason)))
     })

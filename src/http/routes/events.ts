@@ -6,9 +6,10 @@ import type { AcceptEvents } from '../../flows/accept-events.ts'
 import type { BatchOwner } from '../../flows/ports.ts'
 import type { Caller } from '../../domain/caller.ts'
 import { callerOfRequest } from '../auth.ts'
+import { readShape } from '../faults.ts'
 import type { ScanFinding } from '../json-scan.ts'
 import { Problem } from '../problem.ts'
-import { deviceIdShape, faultsOf, instantShape, productShape, uuidShape } from '../shapes.ts'
+import { deviceIdShape, instantShape, productShape, uuidShape } from '../shapes.ts'
 
 export interface EventRouteOptions {
   acceptEvents: AcceptEvents
@@ -71,8 +72,8 @@ export function eventRoutes ({ acceptEvents, eventsPerBatchMax, eventBytesMax }:
     }, async (request, reply) => {
       const body = request.body as { events?: unknown[] } | null | undefined
       if (Array.isArray(body?.events) && body.events.length > eventsPerBatchMax) throw new Problem('batch-too-large')
-      const envelope = envelopeShape.safeParse(body)
-      if (!envelope.success) throw new Problem('invalid-batch', { errors: faultsOf(envelope.error) })
+      const envelope = readShape(envelopeShape, body)
+      if (!envelope.success) throw new Problem('invalid-batch', { errors: envelope.faults })
       const { batch_id: batchId, sent_at: sentAt, device_id: deviceId, product, events } = envelope.data
       // Most batches are smaller than one event may be: then no event needs to be measured.
       const eventMayExceed = request.bodyBytes > eventBytesMax ? eventBytesMax : undefined
@@ -101,9 +102,9 @@ export function ownerOf (caller: Caller, deviceId: string | undefined): BatchOwn
 
 function readElement (value: unknown, finding: ScanFinding | undefined, bytesMax: number | undefined): BatchElement {
   if (finding !== undefined) return reject(value, faultReasons[finding.reason], finding.pointer)
-  const event = readPlainEvent(value) ?? eventShape.safeParse(value)
+  const event = readPlainEvent(value) ?? readShape(eventShape, value)
   if (!event.success) {
-    const [fault] = faultsOf(event.error)
+    const [fault] = event.faults
     return reject(value, 'invalid_event', `${fault?.pointer ?? ''} ${fault?.detail ?? ''}`.trim())
   }
   const { id, name, version, occurred_at: occurredAt, properties } = event.data

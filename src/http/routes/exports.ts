@@ -7,7 +7,8 @@ import type { ExportLedger, FoundExport } from '../../flows/export-ledger.ts'
 import { callerOfRequest } from '../auth.ts'
 import { makeDownloads } from '../downloads.ts'
 import { Problem } from '../problem.ts'
-import { deviceIdShape, instantShape, showTime, shownTime, uuidShape } from '../shapes.ts'
+import { deviceIdShape, instantShape, plainIdShape, showTime, shownTime, uuidShape } from '../shapes.ts'
+import { purposeShape } from './privacy-shapes.ts'
 
 const config = { scope: ['privacy:read', 'privacy:admin'] } as const
 const tags = ['privacy team']
@@ -18,9 +19,9 @@ const contentTypes: Readonly<Record<ExportFormat, string>> = {
 const bodyShape = z.strictObject({
   format: z.enum(exportFormats),
   query: z.strictObject({
-    account_id: z.string().min(1).max(320).optional(),
+    account_id: plainIdShape.optional(),
     device_id: deviceIdShape.optional(),
-    purpose: z.string().min(1).max(64).optional(),
+    purpose: purposeShape.optional(),
     decision: z.enum(['granted', 'denied', 'cleared']).optional(),
     from: instantShape.optional(),
     to: instantShape.optional()
@@ -60,6 +61,7 @@ export function exportRoutes ({ exportLedger }: { exportLedger: ExportLedger }):
       schema: { summary: 'Export the ledger', tags, body: bodyShape, response: { 202: exportShape } }
     }, async (request, reply) => {
       const { format, query, at } = request.body
+      request.accessAbout = { format, query: showQuery(query), at }
       if (query.from !== undefined && query.to !== undefined && query.from > query.to) throw new Problem('range-reversed')
       const started = await exportLedger.start(format, query, at, callerOfRequest(request).subject)
       if (started === undefined) throw new Problem('invalid-request', { errors: [{ pointer: '/at', detail: 'is not a place where the ledger has been' }] })

@@ -41,6 +41,7 @@ export function ledgerVerifyRoutes ({ verifyLedger }: { verifyLedger: VerifyLedg
         }
       }
     }, async request => {
+      request.accessAbout = request.body ?? undefined
       const { checked, unplaced, firstBad, checkpoints, head } = await verifyLedger(subjectOf(request.body ?? {}))
       return {
         checked,

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { SetOrgPolicy } from '../../flows/set-org-policy.ts'
 import { Problem } from '../problem.ts'
+import { plainIdShape } from '../shapes.ts'
 
 const policyShape = z.record(z.string().min(1).max(64), z.enum(['off', 'none']))
 
@@ -13,11 +14,12 @@ export function organizationRoutes ({ setOrgPolicy, privacyContact }: { setOrgPo
       schema: {
         summary: 'Set what an organisation switches off for all its people',
         tags: ['privacy team'],
-        params: z.strictObject({ org_id: z.string().min(1).max(255) }),
+        params: z.strictObject({ org_id: plainIdShape }),
         body: policyShape,
         response: { 200: z.object({ org_id: z.string(), policy: policyShape }) }
       }
     }, async request => {
+      request.accessAbout = { policy: request.body }
       const refusal = await setOrgPolicy(request.params.org_id, request.body)
       if (refusal !== undefined) throw new Problem(refusal, { members: { contact: privacyContact } })
       return { org_id: request.params.org_id, policy: request.body }

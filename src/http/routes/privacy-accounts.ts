@@ -1,12 +1,13 @@
 /** What people had agreed to at a moment: one, all of them, or a list for one purpose. */
+import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { showHead } from '../../domain/ledger-head.ts'
 import type { AccountThen, AnswerPrivacy } from '../../flows/answer-privacy.ts'
 import type { Cursors } from '../cursors.ts'
 import { Problem } from '../problem.ts'
-import { deviceIdShape, productShape, showTime, shownTime } from '../shapes.ts'
-import { accountIdShape, choicesShape, clocksOf, clocksShape, cursorShape, headShape, limitShape, purposeShape, questionOf, readScopes, showChoicesThen, tags } from './privacy-shapes.ts'
+import { deviceIdShape, plainIdShape, productShape, showTime, shownTime } from '../shapes.ts'
+import { choicesShape, clocksOf, clocksShape, cursorShape, headShape, limitShape, purposeShape, questionOf, readScopes, showChoicesThen, tags } from './privacy-shapes.ts'
 
 export interface PrivacyAccountOptions { answerPrivacy: AnswerPrivacy, cursors: Cursors }
 
@@ -25,7 +26,7 @@ export function privacyAccountRoutes ({ answerPrivacy, cursors }: PrivacyAccount
       schema: {
         summary: 'What an account had agreed to at a moment, as it was known at a moment',
         tags,
-        params: z.strictObject({ account_id: accountIdShape }),
+        params: z.strictObject({ account_id: plainIdShape }),
         querystring: clocksShape,
         response: { 200: accountShape.extend({ ...moments, ledger_head: headShape.extend({ revision: z.int(), hash: z.string() }) }) }
       }
@@ -65,7 +66,7 @@ export function privacyAccountRoutes ({ answerPrivacy, cursors }: PrivacyAccount
           purpose: purposeShape,
           product: productShape.shape.name,
           release: productShape.shape.release,
-          accounts: z.array(accountIdShape).min(1, 'must name an account').max(accountsPerCheckMax, `must name at most ${String(accountsPerCheckMax)} accounts`),
+          accounts: z.array(plainIdShape).min(1, 'must name an account').max(accountsPerCheckMax, `must name at most ${String(accountsPerCheckMax)} accounts`),
           device_id: deviceIdShape.optional()
         }),
         response: {
@@ -78,6 +79,7 @@ export function privacyAccountRoutes ({ answerPrivacy, cursors }: PrivacyAccount
       }
     }, async request => {
       const { purpose, product, release, accounts: accountIds, device_id: deviceId, ...clocks } = request.body
+      request.accessAbout = { purpose, product, release, device_id: deviceId, accounts: accountIds.length, accounts_sha256: sumOf(accountIds) }
       const checked = await answerPrivacy.check({ purpose, product, release, accountIds, deviceId }, clocksOf(clocks))
       if (typeof checked === 'string') throw new Problem(checked)
       return {
@@ -88,6 +90,11 @@ export function privacyAccountRoutes ({ answerPrivacy, cursors }: PrivacyAccount
       }
     })
   }
+}
+
+/** Of a list: SHA-256 of its ids in their order, each with a line feed after it, which no id holds. */
+function sumOf (accountIds: readonly string[]): string {
+  return createHash('sha256').update(accountIds.map(id => `${id}\n`).join('')).digest('hex')
 }
 
 function showAccount ({ accountId, account, devices }: AccountThen): z.infer<typeof accountShape> {

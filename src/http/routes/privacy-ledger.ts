@@ -5,9 +5,9 @@ import { showHead } from '../../domain/ledger-head.ts'
 import type { AnswerPrivacy } from '../../flows/answer-privacy.ts'
 import type { Cursors } from '../cursors.ts'
 import { Problem } from '../problem.ts'
-import { deviceIdShape, instantShape } from '../shapes.ts'
+import { deviceIdShape, instantShape, plainIdShape } from '../shapes.ts'
 import { showEntry } from './privacy.ts'
-import { accountIdShape, cursorShape, headShape, limitShape, purposeShape, questionOf, readScopes, requireReadableQuery, tags } from './privacy-shapes.ts'
+import { cursorShape, headShape, limitShape, purposeShape, questionOf, readScopes, requireReadableQuery, tags } from './privacy-shapes.ts'
 
 const placeShape = z.object({ recordedAt: z.number(), subject: z.string(), revision: z.number(), entryId: z.string() })
 
@@ -20,7 +20,7 @@ export function privacyLedgerRoutes ({ answerPrivacy, cursors }: { answerPrivacy
         summary: 'Entries of the ledger in the order in which they were recorded',
         tags,
         querystring: z.strictObject({
-          account_id: accountIdShape.optional(),
+          account_id: plainIdShape.optional(),
           device_id: deviceIdShape.optional(),
           purpose: purposeShape.optional(),
           decision: z.enum(['granted', 'denied', 'cleared']).optional(),

@@ -1,7 +1,7 @@
 /** What the questions of the privacy team have in common: how they are asked, and how answers show the ledger. */
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { dayMs, spanOf, type Span } from '../../domain/calendar.ts'
+import { dayMs, spanOf, type Span, type SpanEnd } from '../../domain/calendar.ts'
 import type { ChoiceThen, Clocks } from '../../domain/point-in-time.ts'
 import { callerOfRequest } from '../auth.ts'
 import { Problem } from '../problem.ts'
@@ -10,7 +10,6 @@ import { instantShape, showTime, shownTime } from '../shapes.ts'
 export const readScopes = { scope: ['privacy:read', 'privacy:admin'] } as const
 export const tags = ['privacy team']
 
-export const accountIdShape = z.string().min(1, 'must not be empty').max(255, 'must have at most 255 characters').regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not hold control characters or halves of characters')
 export const purposeShape = z.string().regex(/^[a-z0-9_]{1,64}$/, 'must be the id of a purpose')
 
 const clocks = { as_of: instantShape.optional(), known_at: instantShape.optional() }
@@ -39,16 +38,16 @@ export async function requireReadableQuery (request: FastifyRequest): Promise<vo
   }
 }
 
-/** A time, or a day that stands for all of it. */
-const boundShape = (ofDay: (start: number) => number) => z.union([
-  z.iso.date().transform(day => ofDay(Date.parse(day))),
-  instantShape
+/** A time, or a day that stands for all of it; as its first and last moment, and the one it is counted to. */
+const boundShape = z.union([
+  z.iso.date().transform(day => ({ first: Date.parse(day), last: Date.parse(day) + dayMs - 1, end: Date.parse(day) + dayMs })),
+  instantShape.transform(time => ({ first: time, last: time, end: time }))
 ], 'must be a day or an RFC 3339 time with a zone, between 1971 and 2199')
-  .refine(time => time >= Date.UTC(1971, 0) && time <= Date.UTC(2200, 0), 'must lie between 1971 and 2199')
-export const spanShape = { from: boundShape(start => start).optional(), to: boundShape(start => start + dayMs).optional() }
+  .refine(({ first, end }) => first >= Date.UTC(1971, 0) && end <= Date.UTC(2200, 0), 'must lie between 1971 and 2199')
+export const spanShape = { from: boundShape.transform(({ first }) => first).optional(), to: boundShape.optional() }
 
 /** The span that is asked for. @throws Problem when it is none, or too long */
-export function askedSpan (from: number | undefined, to: number | undefined, now: number): Span {
+export function askedSpan (from: number | undefined, to: SpanEnd | undefined, now: number): Span {
   const span = spanOf(from, to, now)
   if (typeof span === 'string') throw new Problem(span)
   return span
