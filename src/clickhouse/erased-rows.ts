@@ -20,8 +20,8 @@ export interface ErasureGroup {
   rowsIn: (names: Names) => { where: string, key: string, parameters: Record<string, unknown> }
 }
 
-/** More than this make another statement: their keys are bound in it. */
-const groupMax = 300
+/** More than this make another statement: what is bound in one that deletes goes in its address, which a proxy may limit. */
+const groupMax = 80
 
 export function groupErasures (erasures: readonly Erasure[], pseudonym: Pseudonym): ErasureGroup[] {
   const groups: Array<{ kind: string, byKey: Map<string, Erasure> }> = []

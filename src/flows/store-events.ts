@@ -66,20 +66,25 @@ export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
   }
 }
 
-/** Drops from what is kept the rows that were erased before. */
+/**
+ * Drops from what is kept the rows that were erased before. What is stored already is not inserted again, and counts as
+ * stored: its erasure may be under way, and would not find a copy that looks newer. In this order, since an erasure
+ * remembers its rows before it hides them.
+ */
 async function dropErased (table: EventTable, fates: readonly Fate[]): Promise<void> {
   const ids = fates.flatMap(({ kept }) => kept.flatMap(({ text }) => splitLines(text).map(line => parseRow(line).eventId)))
+  const stored = await table.findStored(ids)
   const erased = await table.findErased(ids)
-  if (erased.size === 0) return
+  if (stored.size === 0 && erased.size === 0) return
   for (const fate of fates) {
     fate.kept = fate.kept.flatMap(lines => {
-      const remaining = splitLines(lines.text).filter(line => {
-        const row = parseRow(line)
-        if (!erased.has(row.eventId)) return true
-        fate.dropped.push({ eventId: row.eventId, name: row.name, version: row.version, purpose: row.purpose, reason: 'erased' })
-        return false
-      })
-      return remaining.length === 0 ? [] : [{ ...lines, rows: remaining.length, text: remaining.map(line => `${line}\n`).join('') }]
+      const rows = splitLines(lines.text).map(line => ({ line, row: parseRow(line) }))
+      const remaining = rows.filter(({ row }) => !erased.has(row.eventId))
+      for (const { row: { eventId, name, version, purpose } } of rows) {
+        if (erased.has(eventId)) fate.dropped.push({ eventId, name, version, purpose, reason: 'erased' })
+      }
+      const text = remaining.filter(({ row }) => !stored.has(row.eventId)).map(({ line }) => `${line}\n`).join('')
+      return remaining.length === 0 ? [] : [{ ...lines, rows: remaining.length, text }]
     })
   }
 }
@@ -154,9 +159,10 @@ function countBy<Item, Key> (items: readonly Item[], keyOf: (item: Item) => Key)
 
 /** Inserts all rows at once; when the table finds fault with the data, halves it until the faulty rows stand alone. */
 async function insertOrHalve (table: EventTable, rows: readonly Lines[]): Promise<FailedRow[]> {
-  if (rows.length === 0) return []
+  const lines = rows.map(({ text }) => text).join('')
+  if (lines === '') return []
   try {
-    await table.insert(rows.map(({ text }) => text).join(''))
+    await table.insert(lines)
     return []
   } catch (error) {
     const fault = table.dataFaultOf(error)

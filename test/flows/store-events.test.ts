@@ -18,7 +18,7 @@ const now = Date.now()
 
 interface Stage {
   /** What ada says of product analytics from here on. */
-  say: (state: ChoiceState) => void
+  say: (state: ChoiceState, erasedAt?: number) => void
   /** The batch that waits after intake. */
   accept: (events: SentEvent[]) => Promise<QueuedBatch>
   store: StoreEvents
@@ -29,8 +29,9 @@ interface Stage {
 async function setStage (t: Test, spoil: (table: EventTable) => Partial<EventTable> = () => ({})): Promise<Stage> {
   const { client, rows } = await startClickHouse(t)
   let state: ChoiceState = 'granted'
+  let erasedAt = 0
   const standing = (): Standing => ({
-    account: { ...emptyRecord, account: { product_analytics: { state, since: 1, deniedUntil: 0, entry: randomUUID() } } },
+    account: { ...emptyRecord, erasedAt, account: { product_analytics: { state, since: 1, deniedUntil: 0, entry: randomUUID() } } },
     deviceId: undefined, deviceAlone: undefined, orgPolicy: {}, regionalDefault: 'denied'
   })
   const consents = { readStandings: async (owners: readonly unknown[]) => owners.map(standing) }
@@ -41,7 +42,7 @@ async function setStage (t: Test, spoil: (table: EventTable) => Partial<EventTab
   })
   const table = makeEventTable(client, Date.now)
   return {
-    say: next => { state = next },
+    say: (next, erased = 0) => { state = next; erasedAt = erased },
     async accept (events) {
       await acceptEvents(owner, { batchId: randomUUID(), sentAt: now, product: { name: 'cad', release: 2026, version: undefined }, elements: events.map(event => ({ event })) })
       return waiting.at(-1)!
@@ -110,4 +111,39 @@ t.test('counts that are said again replace what was said', async t => {
   await store([batch], true)
   t.equal(await count(`${atWrite} 'stored'`), 2)
   t.equal(await count("consent_decisions_v WHERE stage = 'intake'"), 2)
+})
+
+t.test('after an erasure what comes again is not inserted again: it is stored already, or it is erased', async t => {
+  const inserted: string[] = []
+  const { say, accept, store, count } = await setStage(t, table => ({
+    insert: async lines => {
+      inserted.push(lines)
+      await table.insert(lines)
+    },
+    // As an erasure that begins between the two questions: an event that has just been found is hidden by it.
+    findErased: async ids => new Set([...await table.findErased(ids), ...erasedMeanwhile])
+  }))
+  const erasedMeanwhile: string[] = []
+  const [first, second] = [makeEvent(), makeEvent()]
+  const batch = await accept([first, second, heartbeat()])
+  await store([batch], false)
+  say('granted', 1)
+  t.match(await store([batch], false), { stored: 3, dropped: new Map() })
+  t.equal(inserted.length, 1, 'nothing is inserted of what is stored')
+  erasedMeanwhile.push(first.id)
+  t.match(await store([batch], false), { stored: 2, dropped: new Map([['erased', 1]]) })
+  t.equal(inserted.length, 1)
+  t.equal(await count(`${atWrite} 'stored'`), 2)
+  t.equal(await count(`${atWrite} 'dropped' AND reason = 'erased'`), 1)
+})
+
+t.test('what is dropped as erased is known by its id from then on', async t => {
+  const { say, accept, store, count } = await setStage(t)
+  const batch = await accept([makeEvent(), makeEvent()])
+  say('granted', now)
+  t.match(await store([batch], false), { stored: 0, dropped: new Map([['erased', 2]]) })
+  t.equal(await count('(SELECT 1 AS count FROM erased_events FINAL)'), 2)
+  say('granted', 1)
+  t.match(await store([batch], false), { stored: 0, dropped: new Map([['erased', 2]]) })
+  t.equal(await count('(SELECT 1 AS count FROM events_v)'), 0)
 })
