@@ -80,6 +80,10 @@ t.test('a record that is not what its entries tell becomes that; where they are 
   const { record, entries } = say(emptyRecord, 1, ['a', 'denied'], ['b', 'granted'])
   const edited = { ...record, account: { ...record.account, a: { ...record.account['a']!, state: 'granted' as const } } }
   t.same(restoreRecord(edited, tell(...entries)), record)
+  const { b } = record.account
+  const denied = { ...record, account: { ...record.account, b: { ...b!, state: 'denied' as const }, c: b! } }
+  t.same(restoreRecord(denied, tell(...entries)), record, 'also where it was edited to be stricter')
+  t.same(states(restoreRecord(denied, tell({ ...entries[0]!, decision: 'granted' }, entries[1]!)))['b'], 'denied')
   const forged = entries.with(0, { ...entries[0]!, decision: 'granted', notice_version: 'forged' })
   t.same(states(restoreRecord(edited, tell(...forged))), { a: 'denied', b: 'granted' })
   t.same(states(restoreRecord(record, tell({ ...entries[0]!, decision: 'granted' }, entries[1]!))), { a: 'denied', b: 'granted' })

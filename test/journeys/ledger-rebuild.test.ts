@@ -11,7 +11,7 @@ import { makeConsentStore, policyKey } from '../../src/redis/consent-store.ts'
 import { keyIn, partitionOf } from '../../src/redis/keys.ts'
 import { fates, makeEvent, signIn } from '../support/api.ts'
 import { asTeam, meddle, remove } from '../support/meddle.ts'
-import { startTestService } from '../support/service.ts'
+import { eventually, startTestService } from '../support/service.ts'
 
 const service = await startTestService(t)
 const team = asTeam(service)
@@ -64,6 +64,7 @@ t.test('an older copy of Redis is brought up to date as well', async t => {
   await settled()
   const before = await kept()
   for (const [name, text] of Object.entries(older)) await service.redis.set(name, text!)
+  await eventually('the policies have left their outbox', async () => await service.redis.xlen(keyIn(partitionOf('o:acme'), 'policies')) === 0)
   await service.redis.call('XSETID', keyIn(partitionOf('o:acme'), 'policies'), '1-0')
   await meddle(service, [])
   t.same(await kept(), before)
