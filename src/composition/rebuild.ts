@@ -6,7 +6,6 @@ import { makeLedgerScan } from '../clickhouse/ledger-scan.ts'
 import type { Config } from '../config.ts'
 import { sealWith } from '../crypto/keyed-hash.ts'
 import { isBehind, rebuildConsents, type RebuildConsentsDeps, type RebuildProgress } from '../flows/rebuild-consents.ts'
-import { readRecord } from '../redis/consent-store.ts'
 import { wholeKey } from '../redis/keys.ts'
 import { makeRestoredState } from '../redis/restored-state.ts'
 import { repeat } from './repeat.ts'
@@ -18,7 +17,7 @@ function rebuildDeps (redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, o
   return {
     scan: makeLedgerScan(clickhouse.reader),
     history: makeHistory(clickhouse.reader),
-    state: makeRestoredState(redis, { read: async subject => await readRecord(redis, subject) }),
+    state: makeRestoredState(redis),
     seal: sealWith(ledgerKey),
     onProgress
   }

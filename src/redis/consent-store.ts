@@ -1,11 +1,12 @@
 /** The current state of every choice, and the outbox of the ledger that explains it. */
 import type { Redis } from 'ioredis'
-import { emptyRecord, type ChoiceState, type Choices, type ConsentRecord, type OrgPolicy, type Standing } from '../domain/consent.ts'
+import type { ChoiceState, Choices, ConsentRecord, OrgPolicy, Standing } from '../domain/consent.ts'
 import { previousStates, subjectKey, type Subject } from '../domain/ledger.ts'
 import type { TombstoneStore } from '../flows/erasure-ports.ts'
 import type { BatchOwner, ConsentStore, PolicyEntry, PolicyStore, WriteOutcome } from '../flows/ports.ts'
 import { openingOf } from './erasure-store.ts'
 import { keyIn, partitionOf, wholeKey } from './keys.ts'
+import { parseRecord } from './stored-record.ts'
 import { orUnavailable } from './unavailable.ts'
 
 /** A choice as stored: first letter of its state, since, denied until, entry, notice where one was named. */
@@ -14,9 +15,11 @@ type StoredChoices = Record<string, StoredChoice>
 /** `era`: when the subject was last erased. */
 interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<string, StoredChoices>, era?: number }
 
-/** The record of a subject, whether or not this Redis is whole. */
-export async function readRecord (redis: Redis, subject: Subject): Promise<ConsentRecord> {
-  return decodeRecord(await redis.get(recordKey(subject)))
+/** The record of a subject. One that cannot be read is no empty one: unknown never means yes. */
+async function readRecord (redis: Redis, subject: Subject): Promise<ConsentRecord> {
+  const record = parseRecord(await redis.get(recordKey(subject)))
+  if (record === undefined) throw new Error('a record cannot be read')
+  return record
 }
 
 /**
@@ -106,7 +109,6 @@ export function policyKey (orgId: string): string {
 }
 
 const letters: Record<ChoiceState, string> = { granted: 'g', denied: 'd', cleared: 'c' }
-const states: Record<string, ChoiceState> = { g: 'granted', d: 'denied', c: 'cleared' }
 
 export function encodeRecord (record: ConsentRecord): string {
   const stored: StoredRecord = {
@@ -122,22 +124,4 @@ export function encodeRecord (record: ConsentRecord): string {
 function encodeChoices (choices: Choices): StoredChoices {
   return Object.fromEntries(Object.entries(choices).map(([purpose, { state, since, deniedUntil, entry, notice }]) =>
     [purpose, notice === undefined ? [letters[state], since, deniedUntil, entry] : [letters[state], since, deniedUntil, entry, notice]]))
-}
-
-function decodeRecord (text: string | null): ConsentRecord {
-  if (text === null) return emptyRecord
-  const stored = JSON.parse(text) as StoredRecord
-  return {
-    revision: stored.rev,
-    head: stored.head,
-    account: decodeChoices(stored.a),
-    devices: Object.fromEntries(Object.entries(stored.d).map(([id, choices]) => [id, decodeChoices(choices)])),
-    erasedAt: stored.era ?? 0
-  }
-}
-
-function decodeChoices (stored: StoredChoices): Choices {
-  return Object.fromEntries(Object.entries(stored).map(([purpose, [letter, since, deniedUntil, entry, notice]]) =>
-    // A state that this version does not know is a no.
-    [purpose, { state: states[letter] ?? 'denied', since, deniedUntil, entry, ...(notice === undefined ? {} : { notice }) }]))
 }

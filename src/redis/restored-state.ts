@@ -1,6 +1,6 @@
 /** Puts back what a Redis that was lost, or that is an older copy, no longer knows. */
 import type { Redis } from 'ioredis'
-import { subjectKey, subjectOf, type LedgerEntry, type Subject } from '../domain/ledger.ts'
+import { subjectKey, subjectOf, type LedgerEntry } from '../domain/ledger.ts'
 import type { RecordReader, RestoredState } from '../flows/ledger-ports.ts'
 import { encodeRecord, policyKey, recordKey } from './consent-store.ts'
 import { keyIn, partitionCount, partitionOf, wholeKey } from './keys.ts'
@@ -22,7 +22,7 @@ export function makeRecordReader (redis: Redis): RecordReader {
   })
 }
 
-export function makeRestoredState (redis: Redis, _?: { read: (subject: Subject) => Promise<unknown> }): RestoredState {
+export function makeRestoredState (redis: Redis): RestoredState {
   return orUnavailable<RestoredState>('consent', {
     ...makeRecordReader(redis),
 

@@ -12,9 +12,11 @@ local text = redis.call('GET', KEYS[1])
 local current = text and cjson.decode(text) or { head = '' }
 if current.head ~= ARGV[1] or (current.era or 0) ~= tonumber(ARGV[2]) then return 'conflict' end
 if #ARGV > 6 then
+  -- The places first: a count that is none ends the script, which takes nothing back.
+  local last = redis.call('INCRBY', KEYS[5], (#ARGV - 6) / 2)
   redis.call('SET', KEYS[1], ARGV[3])
   for i = 7, #ARGV, 2 do
-    redis.call('XADD', KEYS[2], '*', 'entry', ARGV[i], 'previous', ARGV[i + 1], 'sequence', redis.call('INCR', KEYS[5]))
+    redis.call('XADD', KEYS[2], '*', 'entry', ARGV[i], 'previous', ARGV[i + 1], 'sequence', string.format('%.0f', last - (#ARGV - 1 - i) / 2))
   end
 end
 if token ~= '' and #ARGV > 6 then redis.call('SET', KEYS[3], '1', 'EX', ARGV[5]) end
