@@ -19,7 +19,7 @@ export async function meddle (service: TestService, statements: readonly string[
 }
 
 async function run ({ client }: ClickHouse, query: string): Promise<void> {
-  await client.command({ query: query.startsWith('ALTER') ? `${query} SETTINGS mutations_sync = 2` : query })
+  await client.command({ query: /^ALTER .* (?:UPDATE|DELETE) /.test(query) ? `${query} SETTINGS mutations_sync = 2` : query })
 }
 
 /** Puts `what` in the place of columns of the ledger, as one who can write to ClickHouse would. */
