@@ -14,7 +14,7 @@ import { makeComputeExports, makeExportLedger } from '../flows/export-ledger.ts'
 import { makeExportSubject } from '../flows/export-subject.ts'
 import { makeIssueReceipt, type IssueReceipt } from '../flows/issue-receipt.ts'
 import type { ManageTwoStep } from '../flows/manage-two-step.ts'
-import type { VerifyPerson } from '../flows/verify-person.ts'
+import type { CheckToken } from '../flows/check-token.ts'
 import { exportRoutes } from '../http/routes/exports.ts'
 import { ownExportRoutes } from '../http/routes/my-export.ts'
 import { ownReceiptRoutes, receiptRoutes } from '../http/routes/receipts.ts'
@@ -49,7 +49,7 @@ export function makeTeamExportRoutes (parts: Parts, clickhouse: ClickHouse): Fas
 
 /** What people take with them. */
 export function makeOwnExportRoutes (
-  parts: Parts, clickhouse: ClickHouse, flows: { changeSettings: ChangeSettings, manageTwoStep: ManageTwoStep, verifyPerson: VerifyPerson }
+  parts: Parts, clickhouse: ClickHouse, flows: { changeSettings: ChangeSettings, manageTwoStep: ManageTwoStep, checkToken: CheckToken }
 ): FastifyPluginAsync[] {
   const { redis, secrets, box, now, newId } = parts
   const security = makeSecurityStore(redis)
@@ -79,7 +79,7 @@ export function makeOwnExportRoutes (
     now,
     newId
   })
-  return [ownExportRoutes({ exportSubject, verifyPerson: flows.verifyPerson }), ownReceiptRoutes({ issueReceipt: makeReceipts(parts, clickhouse) })]
+  return [ownExportRoutes({ exportSubject, checkToken: flows.checkToken }), ownReceiptRoutes({ issueReceipt: makeReceipts(parts, clickhouse) })]
 }
 
 /** Starts computing the exports that wait; ended by `closers`, between two pages. */

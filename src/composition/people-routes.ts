@@ -10,6 +10,7 @@ import type { SecurityEvent } from '../domain/security-event.ts'
 import { makeChangeSettings } from '../flows/change-settings.ts'
 import { makePrepareProof } from '../flows/check-proof.ts'
 import { makeManageTwoStep } from '../flows/manage-two-step.ts'
+import { makeCheckToken } from '../flows/check-token.ts'
 import { makeVerifyPerson } from '../flows/verify-person.ts'
 import { makeCursors } from '../http/cursors.ts'
 import { myErasureRoutes } from '../http/routes/my-erasure.ts'
@@ -39,6 +40,7 @@ export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): P
   const backupCodes = makeBackupCodes(pepper)
   const secretBox = makeSecretBox(box, () => { tell('secret-unreadable') })
   const accountSecurity = makeAccountSecurity(parts)
+  const checkToken = makeCheckToken({ ...accountSecurity, readToken: tokens.read, digest: sha256Hex })
   const verifyPerson = makeVerifyPerson({
     ...accountSecurity,
     challenges: makeChallengeStore(redis, {
@@ -53,7 +55,6 @@ export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): P
       await postOffice.post(writeLetter(to, language, { kind: 'verification_code', code, minutes }), expiresAt)
     },
     mintToken: tokens.mint,
-    readToken: tokens.read,
     newEmailCode: () => randomDigits(config.EMAIL_CODE_DIGITS),
     newChallengeId: accountId => challengeIdFor(accountId, newId()),
     codeMac,
@@ -87,11 +88,11 @@ export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): P
   })
   const cursors = makeCursors(pepper, sameHash)
   return [
-    privacyRoutes({ catalog, changeSettings, verifyPerson, privacyContact, cursors }),
-    twoStepRoutes({ manageTwoStep, verifyPerson, qrSvg, privacyContact, cursors }),
+    privacyRoutes({ catalog, changeSettings, checkToken, privacyContact, cursors }),
+    twoStepRoutes({ manageTwoStep, checkToken, qrSvg, privacyContact, cursors }),
     adminRoutes({ manageTwoStep }),
-    ...makeOwnExportRoutes(parts, clickhouse, { changeSettings, manageTwoStep, verifyPerson }),
-    myErasureRoutes({ requestErasure: makeErasureRequests(parts, clickhouse), verifyPerson }),
+    ...makeOwnExportRoutes(parts, clickhouse, { changeSettings, manageTwoStep, checkToken }),
+    myErasureRoutes({ requestErasure: makeErasureRequests(parts, clickhouse), checkToken }),
     verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })
   ]
 }

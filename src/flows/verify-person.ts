@@ -1,15 +1,14 @@
 /** A person proves who they are; the token they get pays for one change of settings. */
 import {
-  addressHint, assuranceOf, attemptsPerChallenge, backupCodesLow, challengeLifetimeMs, emailCodeLifetimeMs, freshSignInSeconds, isWellFormed,
+  addressHint, assuranceOf, attemptsPerChallenge, backupCodesLow, challengeLifetimeMs, emailCodeLifetimeMs, isWellFormed,
   normaliseBackupCode, normaliseCode, tokenLifetimeSeconds, type Method, type VerificationClaims, type VerificationPurpose
 } from '../domain/verification.ts'
 import { acceptedMethods, type GateRefusal } from '../domain/verification-gate.ts'
 import { canonicalJson } from '../domain/ledger.ts'
-import { clockSkewMs, type Person } from '../domain/caller.ts'
+import type { Person } from '../domain/caller.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import { mailToOf, makeEvent, readOwnSecurity, readSecurity, tellOfFailures, twoStepStatus, type AccountSecurityDeps } from './account-security.ts'
 import type { PrepareProof } from './check-proof.ts'
-import type { Payment } from './ports.ts'
 import type { AccountSecurity, Challenge, ChallengeStore, Ended, Evidence, FoundChallenge, SendLimit, SendRefusal } from './verification-ports.ts'
 
 export interface VerifyPersonDeps extends AccountSecurityDeps {
@@ -18,8 +17,6 @@ export interface VerifyPersonDeps extends AccountSecurityDeps {
   /** Puts the code on its way; resolves when it is queued. */
   mailCode: (mail: { to: string, code: string, language: string | null, expiresAt: number }) => Promise<void>
   mintToken: (claims: VerificationClaims) => Promise<string>
-  /** The claims of a token that this service signed and that has not expired, else undefined. */
-  readToken: (token: string) => Promise<VerificationClaims | undefined>
   /** Uniform digits, leading zeros kept. */
   newEmailCode: () => string
   codeMac: (challengeId: string, code: string) => string
@@ -52,11 +49,6 @@ export type VerifyOutcome =
   { verified: false, reason: 'malformed-code' | 'method-not-accepted' | 'method-too-weak' | 'suspended' | Ended } |
   { verified: false, reason: 'invalid-code', attemptsRemaining: number } |
   { verified: false, reason: 'locked', retryAfterMs: number }
-/** `methods`: those that would pay, unless the account cannot pay for it at all. */
-export type TokenOutcome =
-  { paid: true, payment: Payment } |
-  { paid: false, reason: 'verification-required', methods: readonly Method[] | undefined } |
-  { paid: false, reason: 'verification-mismatch' }
 
 export interface VerifyPerson {
   /**
@@ -69,8 +61,6 @@ export interface VerifyPerson {
   cancel: (asker: Asker, id: string) => Promise<boolean>
   sendEmail: (asker: Asker, id: string) => Promise<SendOutcome>
   verify: (asker: Asker, id: string, method: Method, code: string) => Promise<VerifyOutcome>
-  /** Whether a token pays for a change by this person in this session. It is spent by the write it pays for, not here. */
-  checkToken: (person: Person, token: string | undefined, purpose: VerificationPurpose, change: unknown) => Promise<TokenOutcome>
 }
 
 export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
@@ -210,20 +200,6 @@ export function makeVerifyPerson (deps: VerifyPersonDeps): VerifyPerson {
       })
       const remaining = succeeded.backupCodesLeft
       return { verified: true, token, purpose: challenge.purpose, acr, amr, ...(method === 'backup_code' ? { backupCodes: { remaining, low: remaining <= backupCodesLow } } : {}) }
-    },
-
-    async checkToken (person, token, purpose, change) {
-      const security = await readOwnSecurity(deps, person)
-      const gate = acceptedMethods(purpose, { accountKind: person.accountKind, twoStep: twoStepStatus(security) })
-      const required = { paid: false, reason: 'verification-required', methods: gate.open ? gate.methods : undefined } as const
-      if (token === undefined) return freshOrganizationSignIn(deps, person, purpose) ? { paid: true, payment: { verifiedBy: 'none' } } : required
-      const claims = await deps.readToken(token)
-      if (claims === undefined) return required
-      const matches = claims.sub === person.accountId && claims.sid === person.session && claims.purpose === purpose &&
-        (claims.change_digest === undefined || claims.change_digest === digestOf(change))
-      if (!matches) return { paid: false, reason: 'verification-mismatch' }
-      const spent = { jti: claims.jti, expiresInSeconds: tokenLifetimeSeconds, securityVersion: claims.security_version }
-      return { paid: true, payment: { token: spent, verifiedBy: methodOf(claims) } }
     }
   }
 }
@@ -237,21 +213,4 @@ function eventsOf (deps: AccountSecurityDeps, { accountId }: Challenge, security
   if (method === 'backup_code') return [makeEvent(deps, accountId, security.mailTo, { kind: 'backup_code_used' })]
   if (method === 'email' && security.totp !== null) return [makeEvent(deps, accountId, security.mailTo, { kind: 'email_used_instead' })]
   return []
-}
-
-const purposesOfFreshSignIn: readonly VerificationPurpose[] = ['privacy.update', 'data.export', 'data.erase']
-
-/**
- * An organisation signs its people in itself: a sign-in of this moment stands for a verification. It may lie in the
- * future by as much as the time of issue of an access token may, since both are told by the issuer's clock.
- */
-function freshOrganizationSignIn (deps: VerifyPersonDeps, { accountKind, authTime }: Person, purpose: VerificationPurpose): boolean {
-  if (accountKind !== 'organization' || authTime === undefined || !purposesOfFreshSignIn.includes(purpose)) return false
-  const ageMs = deps.now() - authTime * 1000
-  return ageMs <= freshSignInSeconds * 1000 && ageMs >= -clockSkewMs
-}
-
-function methodOf (claims: VerificationClaims): Method {
-  if (claims.amr.includes('otp')) return 'totp'
-  return claims.amr.includes('recovery') ? 'backup_code' : 'email'
 }

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Person } from '../domain/caller.ts'
 import { assuranceOf, tokenLifetimeSeconds, type Method, type VerificationPurpose } from '../domain/verification.ts'
 import type { Payment } from '../flows/ports.ts'
-import type { VerifyPerson } from '../flows/verify-person.ts'
+import type { CheckToken } from '../flows/check-token.ts'
 import { Problem } from './problem.ts'
 
 const everyMethod = Object.keys(assuranceOf) as Method[]
@@ -17,10 +17,10 @@ export function needsVerification (slug: 'verification-required' | 'verification
 }
 
 export async function requirePayment (
-  verifyPerson: VerifyPerson, request: FastifyRequest, person: Person, purpose: VerificationPurpose, change: unknown
+  checkToken: CheckToken, request: FastifyRequest, person: Person, purpose: VerificationPurpose, change: unknown
 ): Promise<Payment> {
   const header = request.headers['verification-token']
-  const checked = await verifyPerson.checkToken(person, typeof header === 'string' ? header : undefined, purpose, change)
+  const checked = await checkToken(person, typeof header === 'string' ? header : undefined, purpose, change)
   if (checked.paid) return checked.payment
   throw checked.reason === 'verification-required' ? needsVerification('verification-required', checked.methods) : new Problem('verification-mismatch')
 }

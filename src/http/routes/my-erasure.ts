@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { RequestErasure } from '../../flows/request-erasure.ts'
-import type { VerifyPerson } from '../../flows/verify-person.ts'
+import type { CheckToken } from '../../flows/check-token.ts'
 import { personOfRequest } from '../auth.ts'
 import { erasureParams, requestedErasure, showErasure, showRequested, shownErasure } from '../erasure-shapes.ts'
 import { Problem } from '../problem.ts'
@@ -10,7 +10,7 @@ import { needsVerification, requirePayment } from '../verification.ts'
 
 const tags = ['people']
 
-export function myErasureRoutes ({ requestErasure, verifyPerson }: { requestErasure: RequestErasure, verifyPerson: VerifyPerson }): FastifyPluginAsyncZod {
+export function myErasureRoutes ({ requestErasure, checkToken }: { requestErasure: RequestErasure, checkToken: CheckToken }): FastifyPluginAsyncZod {
   return async app => {
     app.post('/v1/me/erasure', {
       config: { scope: 'settings', unavailable: 'verification-unavailable' },
@@ -23,7 +23,7 @@ export function myErasureRoutes ({ requestErasure, verifyPerson }: { requestEras
       }
     }, async (request, reply) => {
       const person = personOfRequest(request)
-      const payment = await requirePayment(verifyPerson, request, person, 'data.erase', {})
+      const payment = await requirePayment(checkToken, request, person, 'data.erase', {})
       const outcome = await requestErasure.byPerson(person, payment)
       if (outcome.requested) return await reply.code(202).send(showRequested(outcome.erasure))
       throw needsVerification(outcome.reason === 'verification-spent' ? 'verification-spent' : 'verification-required')

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { PrivacySettings, ShownChoice } from '../../flows/change-settings.ts'
 import type { ExportSubject, HeldItem } from '../../flows/export-subject.ts'
 import type { OwnExport } from '../../flows/export-ports.ts'
-import type { VerifyPerson } from '../../flows/verify-person.ts'
+import type { CheckToken } from '../../flows/check-token.ts'
 import { personOfRequest } from '../auth.ts'
 import { makeDownloads } from '../downloads.ts'
 import { Problem } from '../problem.ts'
@@ -18,7 +18,7 @@ const exportShape = z.object({ id: z.string(), status: z.literal('ready'), creat
 const params = z.strictObject({ id: uuidShape })
 const ndjson = 'application/x-ndjson'
 
-export function ownExportRoutes ({ exportSubject, verifyPerson }: { exportSubject: ExportSubject, verifyPerson: VerifyPerson }): FastifyPluginAsyncZod {
+export function ownExportRoutes ({ exportSubject, checkToken }: { exportSubject: ExportSubject, checkToken: CheckToken }): FastifyPluginAsyncZod {
   return async app => {
     const openDownload = makeDownloads(app)
 
@@ -43,7 +43,7 @@ export function ownExportRoutes ({ exportSubject, verifyPerson }: { exportSubjec
       }
     }, async (request, reply) => {
       const person = personOfRequest(request)
-      const payment = await requirePayment(verifyPerson, request, person, 'data.export', {})
+      const payment = await requirePayment(checkToken, request, person, 'data.export', {})
       const outcome = await exportSubject.start(person, payment)
       if (!outcome.started) throw needsVerification(outcome.reason === 'spent' ? 'verification-spent' : 'verification-required')
       return await reply.code(202).header('location', pathOf(outcome.ownExport)).send(show(outcome.ownExport))

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { Catalog } from '../../domain/catalog.ts'
 import type { LedgerEntry } from '../../domain/ledger.ts'
 import type { ChangeSettings, PatchRefusal, PrivacySettings, SettingsPatch, ShownChoice } from '../../flows/change-settings.ts'
-import type { VerifyPerson } from '../../flows/verify-person.ts'
+import type { CheckToken } from '../../flows/check-token.ts'
 import { callerOfRequest, personOfRequest } from '../auth.ts'
 import type { Cursors } from '../cursors.ts'
 import { Problem } from '../problem.ts'
@@ -16,7 +16,7 @@ import { purposeShape, showPurpose } from './catalog.ts'
 export interface PrivacyRouteOptions {
   catalog: Catalog
   changeSettings: ChangeSettings
-  verifyPerson: VerifyPerson
+  checkToken: CheckToken
   privacyContact: string
   cursors: Cursors
 }
@@ -40,7 +40,7 @@ const settingsShape = z.object({
 const changedShape = settingsShape.extend({ entries: z.array(z.string()) })
 const tags = ['people']
 
-export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyContact, cursors }: PrivacyRouteOptions): FastifyPluginAsyncZod {
+export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyContact, cursors }: PrivacyRouteOptions): FastifyPluginAsyncZod {
   const answer = async (reply: FastifyReply, settings: PrivacySettings, entries?: string[]): Promise<FastifyReply> =>
     await reply.header('etag', `"${String(settings.revision)}"`).send({
       revision: settings.revision,
@@ -87,7 +87,7 @@ export function privacyRoutes ({ catalog, changeSettings, verifyPerson, privacyC
       const expected = expectedRevision(request)
       const refusal = await changeSettings.findRefusal(person, patch)
       if (refusal !== undefined) throw refuse(refusal)
-      const payment = await requirePayment(verifyPerson, request, person, 'privacy.update', patch)
+      const payment = await requirePayment(checkToken, request, person, 'privacy.update', patch)
       const outcome = await changeSettings.patch(person, patch, expected, payment)
       if (outcome.changed) return await answer(reply, outcome.settings, outcome.entries)
       if (outcome.reason === 'revision-mismatch') throw new Problem('revision-mismatch')

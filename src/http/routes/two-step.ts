@@ -7,7 +7,7 @@ import type { SecurityEvent } from '../../domain/security-event.ts'
 import { addressHint, type VerificationPurpose } from '../../domain/verification.ts'
 import type { ManageTwoStep } from '../../flows/manage-two-step.ts'
 import type { Payment, SpentToken } from '../../flows/ports.ts'
-import type { VerifyPerson } from '../../flows/verify-person.ts'
+import type { CheckToken } from '../../flows/check-token.ts'
 import { personOfRequest } from '../auth.ts'
 import type { Cursors } from '../cursors.ts'
 import { Problem } from '../problem.ts'
@@ -16,7 +16,7 @@ import { needsVerification, requirePayment } from '../verification.ts'
 
 export interface TwoStepRouteOptions {
   manageTwoStep: ManageTwoStep
-  verifyPerson: VerifyPerson
+  checkToken: CheckToken
   qrSvg: (text: string) => string
   privacyContact: string
   cursors: Cursors
@@ -27,10 +27,10 @@ const secured = { tags: ['verification'], security: [{ accessToken: [] }] }
 const verified = z.looseObject({ 'verification-token': z.string().optional() })
 const codesShape = z.array(z.string())
 
-export function twoStepRoutes ({ manageTwoStep, verifyPerson, qrSvg, privacyContact, cursors }: TwoStepRouteOptions): FastifyPluginAsyncZod {
+export function twoStepRoutes ({ manageTwoStep, checkToken, qrSvg, privacyContact, cursors }: TwoStepRouteOptions): FastifyPluginAsyncZod {
   /** The token that pays; an organisation's people have no 2-step verification to pay for. */
   const paidBy = async (request: FastifyRequest, person: Person, purpose: VerificationPurpose): Promise<Payment & { token: SpentToken }> => {
-    const { token, verifiedBy } = await requirePayment(verifyPerson, request, person, purpose, undefined)
+    const { token, verifiedBy } = await requirePayment(checkToken, request, person, purpose, undefined)
     if (token === undefined) throw needsVerification('verification-required')
     return { token, verifiedBy }
   }
