@@ -127,15 +127,16 @@ export function makePrivacyReader (reader: ClickHouseClient): PrivacyReader {
       )
       Object.assign(parameters, { after_ms: after.recordedAt, after_subject: after.subject, after_revision: after.revision, after_entry: after.entryId })
     }
-    // First where the page ends, from the one narrow column; then only the rows until there, with all they hold.
+    // First from when to when the page is, by the one narrow column; then only the rows in between, with all they hold.
     const times = await readRows<{ ms: number | string }>(reader,
       `SELECT toUnixTimestamp64Milli(recorded_at) AS ms FROM consent_ledger WHERE ${where.join(' AND ')} ORDER BY recorded_at LIMIT {limit: UInt32}`, parameters)
-    const last = times.at(-1)
-    if (last === undefined) return { rows: [], isLast: true }
+    const [first, last] = [times[0], times.at(-1)]
+    if (first === undefined || last === undefined) return { rows: [], isLast: true }
     const rows = await readRows<PlacedRow>(reader,
-      `SELECT subject, ${entryColumns} FROM consent_ledger WHERE ${where.join(' AND ')} AND recorded_at <= fromUnixTimestamp64Milli({last_ms: Int64}, 'UTC')
-       ORDER BY recorded_at, subject, revision, entry_id LIMIT {limit: UInt32}`,
-      { ...parameters, last_ms: Number(last.ms) })
+      `SELECT subject, ${entryColumns} FROM consent_ledger
+       PREWHERE recorded_at >= fromUnixTimestamp64Milli({first_ms: Int64}, 'UTC') AND recorded_at <= fromUnixTimestamp64Milli({last_ms: Int64}, 'UTC')
+       WHERE ${where.join(' AND ')} ORDER BY recorded_at, subject, revision, entry_id LIMIT {limit: UInt32}`,
+      { ...parameters, first_ms: Number(first.ms), last_ms: Number(last.ms) })
     // Rows that lay there twice may have been merged in between, so that fewer come than were counted.
     return { rows, isLast: times.length < limit }
   }
