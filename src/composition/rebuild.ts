@@ -49,22 +49,35 @@ export async function rebuildIfBehind (redis: Redis, clickhouse: ClickHouse, led
   if (done.doubtful > 0) say(tellDoubt(done))
 }
 
+/**
+ * For a process without ClickHouse, at its start: a Redis that holds nothing at all is taken for a new one. If it was
+ * emptied after all, whoever has ClickHouse finds it behind, and the writer, which asks again, is among them.
+ */
+export async function isWholeOrNew (redis: Redis): Promise<boolean> {
+  if (await redis.dbsize() === 0) await redis.set(wholeKey, '1')
+  return await redis.exists(wholeKey) === 1
+}
+
 const lookEveryMs = 1000
+const compareEveryMs = 60_000
 
 /**
- * Looks, as long as the process lives, whether Redis was emptied: every second by its mark, and by its counts whenever
- * the connection was made anew. Returns what ends it.
+ * Looks, as long as the process lives, whether Redis was emptied: every second by its mark, and by its counts every
+ * minute and whenever the connection was made anew. Returns what ends it.
  */
 export function guardState (
-  redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, { say, tell }: { say: (line: string) => void, tell: (what: string, error?: unknown) => void }
+  redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, { say, tell, now }: { say: (line: string) => void, tell: (what: string, error?: unknown) => void, now: () => number }
 ): () => Promise<void> {
   let isNew = false
+  let compareAt = now() + compareEveryMs
   const noteNew = (): void => { isNew = true }
   redis.on('ready', noteNew)
   const guarding = repeat(async () => {
-    if (isNew || await redis.exists(wholeKey) === 0) {
-      if (!isNew) tell('redis-emptied')
+    const isMarked = await redis.exists(wholeKey) === 1
+    if (isNew || !isMarked || now() >= compareAt) {
+      if (!isMarked) tell('redis-emptied')
       isNew = false
+      compareAt = now() + compareEveryMs
       await rebuildIfBehind(redis, clickhouse, ledgerKey, say)
     }
     return lookEveryMs

@@ -33,7 +33,7 @@ import { wholeKey } from '../redis/keys.ts'
 import { frameCodec } from '../redis/frame-codec.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
 import type { Parts } from './parts.ts'
-import { guardState, rebuildIfBehind } from './rebuild.ts'
+import { guardState, isWholeOrNew, rebuildIfBehind } from './rebuild.ts'
 import { makePeopleRoutes } from './people-routes.ts'
 import { makeTeamRoutes } from './team-routes.ts'
 import { startWriter } from './writer.ts'
@@ -88,8 +88,8 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const say = (line: string): void => { process.stderr.write(`assent: ${line}\n`) }
   if (clickhouse !== undefined) {
     await rebuildIfBehind(redis, clickhouse, secrets.ledgerKey, say)
-    closers.push(guardState(redis, clickhouse, secrets.ledgerKey, { say, tell: (what, error) => { trouble.tell(what, error) } }))
-  } else if (await redis.exists(wholeKey) === 0) {
+    closers.push(guardState(redis, clickhouse, secrets.ledgerKey, { say, tell: (what, error) => { trouble.tell(what, error) }, now }))
+  } else if (!await isWholeOrNew(redis)) {
     say('the choices in Redis have not been made whole yet; until a process with another ROLE has started, every batch is answered 503')
   }
   const box = makeSealedBox(secrets.sealKeys)

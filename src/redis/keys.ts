@@ -17,5 +17,5 @@ export function accountPartition (accountId: string): number {
   return partitionOf(`a:${accountId}`)
 }
 
-/** Says that this Redis holds all that the ledger tells. It goes with whatever else is lost, and is only made by a rebuild. */
+/** Says that this Redis holds all that the ledger tells. It goes with whatever else is lost. */
 export const wholeKey = keyIn(0, 'whole')
