@@ -72,13 +72,12 @@ export function makeHeldRecords (reader: ClickHouseClient, pageRows: number, era
 }
 
 function showEvent (row: Record<string, unknown>): Record<string, unknown> {
-  const shown: Record<string, unknown> = { ...row, properties: JSON.parse(String(row['properties'])) }
-  for (const name of times) {
-    shown[name] = showTime(row[`${name}_ms`])
-    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- the three names are constants
-    delete shown[`${name}_ms`]
+  const inMs = new Set(times.map(name => `${name}_ms`))
+  return {
+    ...Object.fromEntries(Object.entries(row).filter(([name]) => !inMs.has(name))),
+    properties: JSON.parse(String(row['properties'])),
+    ...Object.fromEntries(times.map(name => [name, showTime(row[`${name}_ms`])]))
   }
-  return shown
 }
 
 function showTime (ms: unknown): string {
