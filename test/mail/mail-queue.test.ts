@@ -1,23 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { connectForRequests, connectForWorker } from '../../src/redis/client.ts'
-import { startEmbeddedRedis } from '../../src/redis/embedded.ts'
+import { connectForWorker } from '../../src/redis/client.ts'
 import { makeMailQueue, startMailWorker, type MailQueue } from '../../src/redis/mail-queue.ts'
+import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 import { readAll } from './redis-text.ts'
 
-const dir = await mkdtemp(join(tmpdir(), 'assent-mail-'))
-const socketPath = join(dir, 'redis.sock')
-const embedded = await startEmbeddedRedis({ dir, socketPath, readyWithinMs: 60_000, onRestart: () => {} })
-const redis = connectForRequests({ socketPath })
-await redis.connect()
-t.teardown(async () => {
-  redis.disconnect()
-  await embedded.close()
-  await rm(dir, { recursive: true, force: true })
-})
+const { redis, socketPath } = await startRedis(t)
 
 interface Post { queue: MailQueue, clock: { ms: number }, delivered: string[], troubles: string[] }
 

@@ -1,22 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t from 'tap'
-import { connectForRequests } from '../../src/redis/client.ts'
-import { startEmbeddedRedis } from '../../src/redis/embedded.ts'
 import { makeSecurityStore } from '../../src/redis/security-store.ts'
+import { startRedis } from '../support/redis.ts'
 import { passTime } from '../support/service.ts'
 
-const dir = await mkdtemp(join(tmpdir(), 'assent-security-'))
-const socketPath = join(dir, 'redis.sock')
-const embedded = await startEmbeddedRedis({ dir, socketPath, readyWithinMs: 60_000, onRestart: () => {} })
-const redis = connectForRequests({ socketPath })
-await redis.connect()
-t.teardown(async () => {
-  redis.disconnect()
-  await embedded.close()
-  await rm(dir, { recursive: true, force: true })
-})
+const { redis } = await startRedis(t)
 
 t.test('how long an enrolment is kept is told by its expiry, not by the clock of this process', async t => {
   const expiresAt = Date.now() + 15 * 60_000
