@@ -5,7 +5,7 @@ import { makeEventTable } from '../clickhouse/event-table.ts'
 import { makeLedgerTable, type PlacedEntry } from '../clickhouse/ledger-table.ts'
 import { makePolicyTable } from '../clickhouse/policy-table.ts'
 import type { LedgerEntry } from '../domain/ledger.ts'
-import type { Access, PolicyEntry } from '../flows/ports.ts'
+import { isReadable, type Access, type PolicyEntry } from '../flows/ports.ts'
 import { drainOutbox } from '../flows/drain-outbox.ts'
 import { makeStoreEvents } from '../flows/store-events.ts'
 import { startEventWorker, type EventWorker } from '../redis/event-worker.ts'
@@ -63,13 +63,15 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
   const writerRedis = redisForWorker()
   const writer = startEventWorker(writerRedis, {
     store,
+    isReadable,
     onStored: (stored, batches, durationMs) => {
       metrics.stored(stored, durationMs)
       logger.debug({ stored: stored.stored, failed: stored.failed, batches, ms: Math.round(durationMs) }, 'events.stored')
     },
     onTrouble: tell,
     flushRowsMax: 5000,
-    flushWaitMs: 100
+    flushWaitMs: 100,
+    parkMs: 30_000
   })
   closers.push(async () => { await writer.close(); writerRedis.disconnect() })
   return writer

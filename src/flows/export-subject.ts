@@ -8,7 +8,7 @@ import type { PrivacySettings } from './change-settings.ts'
 import type { SecurityStatus } from './manage-two-step.ts'
 import type { Digest, HeldRecords, LedgerPages, OwnExport, OwnExportStore, HeldBatches } from './export-ports.ts'
 import { parseRow } from './frames.ts'
-import type { FrameCodec, LedgerProgress, Payment, QueuedBatch } from './ports.ts'
+import { isReadable, type FrameCodec, type LedgerProgress, type Payment, type QueuedBatch } from './ports.ts'
 
 export interface ExportSubjectDeps {
   exports: OwnExportStore
@@ -107,8 +107,10 @@ async function * itemsOf (deps: ExportSubjectDeps, person: Person, head: readonl
   for await (const events of deps.held.setAside(accountRef)) yield events.map(event => ({ type: 'set_aside_event', event }))
 }
 
-function queuedItems (codec: FrameCodec, { requestId, receivedAt, body }: QueuedBatch, givenUp: boolean): HeldItem[] {
+function queuedItems (codec: FrameCodec, batch: QueuedBatch, givenUp: boolean): HeldItem[] {
+  const { requestId, receivedAt, body } = batch
   try {
+    if (!isReadable(batch)) throw new Error('of another form')
     return (body === '' ? '' : codec.unpack(body)).split('\n').slice(0, -1).map(line => ({ type: 'queued_event', givenUp, event: showRow(line) }))
   } catch {
     return [{ type: 'unreadable_batch', requestId, receivedAt }]

@@ -27,7 +27,10 @@ export interface Frame {
   length: number
 }
 
-/** One accepted request, as it waits in the queue. */
+/**
+ * One accepted request, as it waits in the queue. Versions of the service meet there, so a change of it raises `schema`,
+ * and what is read without `frames` and `body` stays: `requestId`, `owner`, `receivedAt`, `counts`.
+ */
 export interface QueuedBatch {
   schema: 1
   requestId: string
@@ -39,6 +42,13 @@ export interface QueuedBatch {
   /** The lines of all frames, one after the other, packed (`FrameCodec`). */
   body: string
   counts: readonly DecisionCount[]
+}
+
+const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([1])
+
+/** Whether this version knows the form of a batch; one that a newer version queued waits for a writer that does. */
+export function isReadable ({ schema }: Pick<QueuedBatch, 'schema'>): boolean {
+  return readableSchemas.has(schema)
 }
 
 export interface ConsentReader {

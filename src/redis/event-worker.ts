@@ -1,18 +1,23 @@
 /** Takes batches from the queue, gathers their rows into one insert, and acknowledges what is stored. */
-import { Worker, type Job } from 'bullmq'
+import { DelayedError, Worker, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
 import type { StoredBatches } from '../flows/store-events.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
+import { batchKey } from './queued-batches.ts'
 
 export interface EventWorkerOptions {
   /** Stores batches, or throws `Unavailable` to be asked again. `again`: whether that may have been tried before. */
   store: (batches: readonly QueuedBatch[], again: boolean) => Promise<StoredBatches>
+  /** Whether this version knows the form of a batch. One that it does not know is parked, and `store` is not asked. */
+  isReadable: (batch: QueuedBatch) => boolean
   onStored: (stored: StoredBatches, batches: number, durationMs: number) => void
-  onTrouble: (what: 'store-unavailable' | 'batch-failed' | 'batch-dead' | 'lock-lost', error: Error) => void
+  onTrouble: (what: 'store-unavailable' | 'batch-failed' | 'batch-dead' | 'batch-parked' | 'lock-lost', error?: Error) => void
   flushRowsMax: number
   flushWaitMs: number
+  /** How long a batch that is not readable lies before it is offered again, to this writer or a newer one. */
+  parkMs: number
 }
 
 export interface EventWorker {
@@ -92,7 +97,16 @@ export function startEventWorker (redis: Redis, options: EventWorkerOptions): Ev
     }
   }
 
-  const process = async (job: Job<QueuedBatch>): Promise<void> => {
+  /** Keeps a batch for a writer that knows its form, however long none comes: starts that led to nothing do not count. */
+  const park = async (job: Job<QueuedBatch>, token: string | undefined): Promise<never> => {
+    options.onTrouble('batch-parked')
+    await redis.hset(batchKey(job.id ?? ''), 'ats', 0)
+    await job.moveToDelayed(Date.now() + options.parkMs, token)
+    throw new DelayedError()
+  }
+
+  const process = async (job: Job<QueuedBatch>, token?: string): Promise<void> => {
+    if (!options.isReadable(job.data)) return await park(job, token)
     await new Promise<void>((resolve, reject) => {
       const again = job.attemptsMade > 0 || job.stalledCounter > 0
       const waiting = { batch: job.data, again, done: resolve, failed: reject }
