@@ -182,7 +182,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     await app.close()
     clearInterval(sweeping)
   })
-  await app.listen({ host: config.HOST, port: config.PORT })
+  await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'server.started' })
   const { port } = app.server.address() as AddressInfo
   return { url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${String(port)}`, writer }
 }

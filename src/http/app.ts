@@ -8,7 +8,7 @@ import { document } from './document.ts'
 import { answerBrokenRequest, answerUnroutable, registerErrors } from './errors.ts'
 import { compileShape } from './faults.ts'
 import { registerMethodNotAllowed } from './method-not-allowed.ts'
-import { answerHeaders, Problem } from './problem.ts'
+import { answerHeaders, Problem, type ProblemSlug } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -16,6 +16,8 @@ declare module 'fastify' {
     scope?: Scope | readonly Scope[]
     /** The slug of 503 answers of this route. */
     unavailable?: 'unavailable' | 'verification-unavailable'
+    /** What this route refuses, beside what every route of its kind does; for the document. */
+    problems?: readonly ProblemSlug[]
   }
 }
 

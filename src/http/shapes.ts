@@ -1,8 +1,9 @@
 /** Shapes that several routes share. Times go in as RFC 3339 and come out as RFC 3339 UTC with milliseconds. */
 import { z } from 'zod'
 
-export const deviceIdPattern = /^[A-Za-z0-9._:-]{1,128}$/
-export const deviceIdShape = z.string().regex(deviceIdPattern, 'must be 1 to 128 of A-Z a-z 0-9 . _ : -')
+/** A body cannot name `__proto__` (see `json-scan.ts`): nobody could choose anything on such a device. */
+export const deviceIdPattern = /^(?!__proto__$)[A-Za-z0-9._:-]{1,128}$/
+export const deviceIdShape = z.string().regex(deviceIdPattern, 'must be 1 to 128 of A-Z a-z 0-9 . _ : -, and not __proto__')
 
 /** What an issuer calls an account or an organisation. */
 export const plainIdShape = z.string().min(1, 'must not be empty').max(255, 'must have at most 255 characters')

@@ -8,6 +8,9 @@ import { Problem } from './problem.ts'
 
 const everyMethod = Object.keys(assuranceOf) as Method[]
 
+/** What a gated route refuses, for the document. */
+export const paymentProblems = ['verification-required', 'verification-spent', 'verification-mismatch'] as const
+
 /** The refusal of a change that is not paid for, with what would pay (RFC 9470). */
 export function needsVerification (slug: 'verification-required' | 'verification-spent', methods: readonly Method[] = everyMethod): Problem {
   const acr = [...new Set(methods.map(method => assuranceOf[method].acr))].join(' ')

@@ -20,6 +20,8 @@ const withSeats = (text: string): string => withProperties(`{"license_id":"LIC-7
 const withLicense = (text: string): string => withProperties(`{"license_id":${text},"seats_in_use":1}`)
 const withMore = (text: string): string => withProperties(`{"license_id":"LIC-7Q4M-20XZ","seats_in_use":1,${text}}`)
 const withTime = (text: string): string => eventText({ occurred_at: JSON.stringify(text) })
+/** An event of so many bytes. */
+const withBytes = (bytes: number): string => withProperties(`{"a":"${'x'.repeat(bytes - withProperties('{"a":""}').length)}"}`)
 const members = (count: number): string => Array.from({ length: count }, (_, index) => `"a${String(index)}":1`).join()
 
 const refused: Record<string, Record<string, string>> = {
@@ -57,6 +59,7 @@ const refused: Record<string, Record<string, string>> = {
     'a property too few': withProperties('{"seats_in_use":1}'),
     'a property too many': withMore('"email":"ada@example.com"'),
     '51 properties': withMore(members(51)),
+    '64 KiB': withBytes(65_536),
     'a name of 10,000 characters': withMore(`"${'a'.repeat(10_000)}":1`),
     'a value of 32 kB': withLicense(`"${'A'.repeat(32_768)}"`),
     'a path that names a person': eventText({ name: '"file.open"', properties: '{"format":"dwg","file_name":"C:\\\\Users\\\\ada\\\\plan.dwg"}' })
@@ -99,7 +102,10 @@ const refused: Record<string, Record<string, string>> = {
     'a version that is not released': eventText({ version: '99' })
   },
   too_old: { '31 days old': withTime(daysAgo(31)), '400 days old': withTime(daysAgo(400)) },
-  event_too_large: { '64 KiB and one byte': withProperties(`{"a":"${'x'.repeat(65_536 + 1 - 8)}"}`) }
+  event_too_large: {
+    '64 KiB and one byte': withBytes(65_537),
+    'most of it beside its properties': withBytes(60_000).replace(/Z"/, () => `${'0'.repeat(6000)}Z"`)
+  }
 }
 
 /** Posts one bad event between two good ones, and expects that only the bad one suffers. */

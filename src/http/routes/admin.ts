@@ -11,7 +11,7 @@ const shared = { tags: ['operators'], security: [{ accessToken: [] }], params, b
 
 export function adminRoutes ({ manageTwoStep }: { manageTwoStep: ManageTwoStep }): FastifyPluginAsyncZod {
   return async app => {
-    app.post('/v1/admin/accounts/:account_id/two-step/reset', { config, schema: { summary: 'Turn 2-step verification off for a person', ...shared } }, async (request, reply) => {
+    app.post('/v1/admin/accounts/:account_id/two-step/reset', { config: { ...config, problems: ['two-step-off'] }, schema: { summary: 'Turn 2-step verification off for a person', ...shared } }, async (request, reply) => {
       if (!await manageTwoStep.reset(request.params.account_id, request.body.reason)) throw new Problem('two-step-off')
       return await reply.code(204).send(null)
     })

@@ -10,7 +10,7 @@ import { ownerOf } from './events.ts'
 export function consentRoutes ({ askConsent }: { askConsent: AskConsent }): FastifyPluginAsyncZod {
   return async app => {
     app.get('/v1/consent', {
-      config: { scope: 'telemetry:write' },
+      config: { scope: 'telemetry:write', problems: ['device-mismatch'] },
       schema: {
         summary: 'What this product may collect now',
         tags: ['products'],

@@ -49,6 +49,7 @@ export function devRoutes ({ mintToken, lettersTo, runSql }: DevRouteOptions): F
       sql.removeAllContentTypeParsers()
       sql.addContentTypeParser('*', { parseAs: 'string', bodyLimit: 65_536 }, async (_request: unknown, body: string) => body)
       sql.post('/dev/sql', {
+        config: { problems: ['invalid-query'] },
         schema: { summary: 'Run one read-only SQL statement; answers NDJSON', tags: ['development'], produces: ['application/x-ndjson'] }
       }, async (request, reply) => {
         const answer = await runSql(typeof request.body === 'string' ? request.body : '')

@@ -28,7 +28,7 @@ export function erasureRoutes ({ requestErasure }: { requestErasure: RequestEras
     })
 
     app.get('/v1/privacy/erasures/:id', {
-      config: { scope: ['privacy:read', 'privacy:admin'] },
+      config: { scope: ['privacy:read', 'privacy:admin'], problems: ['not-found'] },
       schema: { summary: 'How far an erasure is, and its certificate', tags, params: erasureParams, response: { 200: shownErasure } }
     }, async (request, reply) => {
       const found = await requestErasure.find(request.params.id)

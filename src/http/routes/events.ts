@@ -60,7 +60,7 @@ const faultReasons: Readonly<Record<ScanFinding['reason'], RejectReason>> = {
 export function eventRoutes ({ acceptEvents, eventsPerBatchMax, eventBytesMax }: EventRouteOptions): FastifyPluginAsync {
   return async app => {
     app.post('/v1/events', {
-      config: { scope: 'telemetry:write' },
+      config: { scope: 'telemetry:write', problems: ['invalid-batch', 'device-mismatch'] },
       // Described for the document; the body is judged by the handler, one event at a time.
       schema: {
         summary: 'Post a batch of events',
@@ -108,7 +108,7 @@ function readElement (value: unknown, finding: ScanFinding | undefined, bytesMax
     return reject(value, 'invalid_event', `${fault?.pointer ?? ''} ${fault?.detail ?? ''}`.trim())
   }
   const { id, name, version, occurred_at: occurredAt, properties } = event.data
-  if (bytesMax !== undefined && Buffer.byteLength(JSON.stringify(properties)) > bytesMax) return reject(value, 'event_too_large')
+  if (bytesMax !== undefined && Buffer.byteLength(JSON.stringify(value)) > bytesMax) return reject(value, 'event_too_large')
   return { event: { id, name, version, occurredAt, properties } }
 }
 

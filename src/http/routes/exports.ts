@@ -57,7 +57,7 @@ export function exportRoutes ({ exportLedger }: { exportLedger: ExportLedger }):
     const openDownload = makeDownloads(app)
 
     app.post('/v1/privacy/exports', {
-      config,
+      config: { ...config, problems: ['range-reversed'] },
       schema: { summary: 'Export the ledger', tags, body: bodyShape, response: { 202: exportShape } }
     }, async (request, reply) => {
       const { format, query, at } = request.body
@@ -69,12 +69,12 @@ export function exportRoutes ({ exportLedger }: { exportLedger: ExportLedger }):
     })
 
     app.get('/v1/privacy/exports/:id', {
-      config,
+      config: { ...config, problems: ['not-found'] },
       schema: { summary: 'How an export stands', tags, params, response: { 200: exportShape } }
     }, async request => show(await find(request.params.id)))
 
     app.get('/v1/privacy/exports/:id/data', {
-      config,
+      config: { ...config, problems: ['not-found', 'export-running', 'export-failed', 'export-changed'] },
       schema: { summary: 'Download an export', tags, params, produces: Object.values(contentTypes) }
     }, async (request, reply) => {
       const { ledgerExport, state } = await find(request.params.id)

@@ -6,14 +6,14 @@ import type { CheckToken } from '../../flows/check-token.ts'
 import { personOfRequest } from '../auth.ts'
 import { erasureParams, requestedErasure, showErasure, showRequested, shownErasure } from '../erasure-shapes.ts'
 import { Problem } from '../problem.ts'
-import { needsVerification, requirePayment } from '../verification.ts'
+import { needsVerification, paymentProblems, requirePayment } from '../verification.ts'
 
 const tags = ['people']
 
 export function myErasureRoutes ({ requestErasure, checkToken }: { requestErasure: RequestErasure, checkToken: CheckToken }): FastifyPluginAsyncZod {
   return async app => {
     app.post('/v1/me/erasure', {
-      config: { scope: 'settings', unavailable: 'verification-unavailable' },
+      config: { scope: 'settings', unavailable: 'verification-unavailable', problems: ['account-required', ...paymentProblems] },
       schema: {
         summary: 'Erase the events I sent until now',
         tags,
@@ -30,7 +30,7 @@ export function myErasureRoutes ({ requestErasure, checkToken }: { requestErasur
     })
 
     app.get('/v1/me/erasure/:id', {
-      config: { scope: 'settings' },
+      config: { scope: 'settings', problems: ['account-required', 'not-found'] },
       schema: { summary: 'How far an erasure of mine is, and its certificate', tags, params: erasureParams, response: { 200: shownErasure } }
     }, async (request, reply) => {
       const person = personOfRequest(request)

@@ -10,7 +10,7 @@ import { personOfRequest } from '../auth.ts'
 import { makeDownloads } from '../downloads.ts'
 import { Problem } from '../problem.ts'
 import { showTime, shownTime, uuidShape } from '../shapes.ts'
-import { needsVerification, requirePayment } from '../verification.ts'
+import { needsVerification, paymentProblems, requirePayment } from '../verification.ts'
 
 const config = { scope: 'settings', unavailable: 'verification-unavailable' } as const
 const tags = ['people']
@@ -33,7 +33,7 @@ export function ownExportRoutes ({ exportSubject, checkToken }: { exportSubject:
     }
 
     app.post('/v1/me/export', {
-      config,
+      config: { ...config, problems: ['account-required', ...paymentProblems] },
       schema: {
         summary: 'Ask for everything that is held about me',
         tags,
@@ -50,7 +50,7 @@ export function ownExportRoutes ({ exportSubject, checkToken }: { exportSubject:
     })
 
     app.get('/v1/me/export/:id', {
-      config,
+      config: { ...config, problems: ['account-required', 'not-found'] },
       schema: { summary: 'An export of mine; the data itself where NDJSON is asked for', tags, params, response: { 200: exportShape } }
     }, async (request, reply) => {
       const found = await find(request, request.params.id)
@@ -60,7 +60,7 @@ export function ownExportRoutes ({ exportSubject, checkToken }: { exportSubject:
     })
 
     app.get('/v1/me/export/:id/data', {
-      config,
+      config: { ...config, problems: ['account-required', 'not-found'] },
       schema: { summary: 'Download everything that is held about me', tags, params, produces: [ndjson] }
     }, async (request, reply) => await send(request, reply, await find(request, request.params.id)))
   }

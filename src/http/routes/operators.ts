@@ -37,6 +37,7 @@ export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): F
     }
 
     app.get<{ Params: { slug: string } }>('/problems/:slug', {
+      config: { problems: ['not-found'] },
       schema: { summary: 'What an error means', tags: ['operators'], produces: ['text/html'], params: z.strictObject({ slug: z.string().max(64) }) }
     }, async (request, reply) => {
       const { slug } = request.params

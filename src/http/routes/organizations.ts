@@ -10,7 +10,7 @@ const policyShape = z.record(z.string().min(1).max(64), z.enum(['off', 'none']))
 export function organizationRoutes ({ setOrgPolicy, privacyContact }: { setOrgPolicy: SetOrgPolicy, privacyContact: string }): FastifyPluginAsyncZod {
   return async app => {
     app.put('/v1/privacy/organizations/:org_id/policy', {
-      config: { scope: 'privacy:admin' },
+      config: { scope: 'privacy:admin', problems: ['unknown-purpose', 'purpose-not-changeable'] },
       schema: {
         summary: 'Set what an organisation switches off for all its people',
         tags: ['privacy team'],

@@ -58,7 +58,7 @@ export function privacyAccountRoutes ({ answerPrivacy, cursors }: PrivacyAccount
     })
 
     app.post('/v1/privacy/consents/check', {
-      config: readScopes,
+      config: { ...readScopes, problems: ['unknown-purpose'] },
       schema: {
         summary: 'Whether data of these accounts could be collected for a purpose by a product',
         tags,

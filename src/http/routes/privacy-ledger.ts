@@ -14,7 +14,7 @@ const placeShape = z.object({ recordedAt: z.number(), subject: z.string(), revis
 export function privacyLedgerRoutes ({ answerPrivacy, cursors }: { answerPrivacy: AnswerPrivacy, cursors: Cursors }): FastifyPluginAsyncZod {
   return async app => {
     app.get('/v1/privacy/ledger', {
-      config: readScopes,
+      config: { ...readScopes, problems: ['range-reversed'] },
       preValidation: requireReadableQuery,
       schema: {
         summary: 'Entries of the ledger in the order in which they were recorded',

@@ -39,10 +39,10 @@ export async function requireReadableQuery (request: FastifyRequest): Promise<vo
 }
 
 /** A time, or a day that stands for all of it; as its first and last moment, and the one it is counted to. */
-const boundShape = z.union([
+const boundShape = z.string().meta({ description: 'A day, or an RFC 3339 time with a zone' }).pipe(z.union([
   z.iso.date().transform(day => ({ first: Date.parse(day), last: Date.parse(day) + dayMs - 1, end: Date.parse(day) + dayMs })),
   instantShape.transform(time => ({ first: time, last: time, end: time }))
-], 'must be a day or an RFC 3339 time with a zone, between 1971 and 2199')
+], 'must be a day or an RFC 3339 time with a zone, between 1971 and 2199'))
   .refine(({ first, end }) => first >= Date.UTC(1971, 0) && end <= Date.UTC(2200, 0), 'must lie between 1971 and 2199')
 export const spanShape = { from: boundShape.transform(({ first }) => first).optional(), to: boundShape.optional() }
 

@@ -22,7 +22,7 @@ const count = z.int()
 export function privacyStatisticsRoutes ({ answerStatistics, now }: PrivacyStatisticsOptions): FastifyPluginAsyncZod {
   return async app => {
     app.get('/v1/privacy/stats/consents', {
-      config: readScopes,
+      config: { ...readScopes, problems: ['range-reversed', 'range-too-long', 'unknown-purpose'] },
       schema: {
         summary: 'How many choices stood, and how many changed, by day, week or month',
         tags,
@@ -47,7 +47,7 @@ export function privacyStatisticsRoutes ({ answerStatistics, now }: PrivacyStati
     })
 
     app.get('/v1/privacy/stats/decisions', {
-      config: readScopes,
+      config: { ...readScopes, problems: ['range-reversed', 'range-too-long'] },
       schema: {
         summary: 'What became of events, and whether the books balance',
         tags,

@@ -10,7 +10,7 @@ import { callerOfRequest, personOfRequest } from '../auth.ts'
 import type { Cursors } from '../cursors.ts'
 import { Problem } from '../problem.ts'
 import { deviceIdShape, pageShape, showTime, shownTime } from '../shapes.ts'
-import { needsVerification, requirePayment } from '../verification.ts'
+import { needsVerification, paymentProblems, requirePayment } from '../verification.ts'
 import { purposeShape, showPurpose } from './catalog.ts'
 
 export interface PrivacyRouteOptions {
@@ -68,12 +68,16 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
 
   return async app => {
     app.get('/v1/me/privacy', {
-      config: { scope: 'settings' },
+      config: { scope: 'settings', problems: ['account-required'] },
       schema: { summary: 'What I agree to', tags, response: { 200: settingsShape } }
     }, async (request, reply) => await answer(reply, await changeSettings.read(personOfRequest(request))))
 
     app.patch('/v1/me/privacy', {
-      config: { scope: 'settings', unavailable: 'verification-unavailable' },
+      config: {
+        scope: 'settings',
+        unavailable: 'verification-unavailable',
+        problems: ['account-required', 'not-found', 'precondition-required', 'revision-mismatch', 'purpose-not-changeable', 'unknown-purpose', ...paymentProblems]
+      },
       schema: {
         summary: 'Change what I agree to',
         tags,
@@ -95,7 +99,7 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
     })
 
     app.post('/v1/me/privacy/stop', {
-      config: { scope: 'settings' },
+      config: { scope: 'settings', problems: ['account-required'] },
       schema: { summary: 'Stop all optional collection, at once', tags, response: { 200: changedShape } }
     }, async (request, reply) => {
       const { settings, entries } = await changeSettings.stop(personOfRequest(request))
@@ -103,7 +107,7 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
     })
 
     app.get('/v1/me/privacy/history', {
-      config: { scope: 'settings' },
+      config: { scope: 'settings', problems: ['account-required'] },
       schema: {
         summary: 'What I agreed to, and when; newest first',
         tags,
@@ -120,7 +124,7 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
     })
 
     app.put('/v1/devices/:device_id/privacy', {
-      config: { scope: 'settings' },
+      config: { scope: 'settings', problems: ['not-found', 'purpose-not-changeable', 'unknown-purpose'] },
       schema: {
         summary: 'Choose on a device while nobody is signed in',
         tags,

@@ -14,7 +14,7 @@ const receiptShape = z.object({
 export function receiptRoutes ({ issueReceipt }: { issueReceipt: IssueReceipt }): FastifyPluginAsyncZod {
   return async app => {
     app.get('/v1/privacy/ledger/:entry_id/receipt', {
-      config: { scope: ['privacy:read', 'privacy:admin'] },
+      config: { scope: ['privacy:read', 'privacy:admin'], problems: ['not-found'] },
       schema: {
         summary: 'A signed receipt for an entry of the ledger',
         tags: ['privacy team'],
@@ -32,7 +32,7 @@ export function receiptRoutes ({ issueReceipt }: { issueReceipt: IssueReceipt })
 export function ownReceiptRoutes ({ issueReceipt }: { issueReceipt: IssueReceipt }): FastifyPluginAsyncZod {
   return async app => {
     app.get('/v1/me/privacy/history/:entry_id/receipt', {
-      config: { scope: 'settings' },
+      config: { scope: 'settings', problems: ['account-required', 'not-found'] },
       schema: { summary: 'A signed receipt for one of my choices', tags: ['people'], params, response: { 200: receiptShape } }
     }, async request => orNotFound(await issueReceipt(request.params.entry_id, { kind: 'account', id: personOfRequest(request).accountId })))
   }

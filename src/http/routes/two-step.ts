@@ -12,7 +12,7 @@ import { personOfRequest } from '../auth.ts'
 import type { Cursors } from '../cursors.ts'
 import { Problem } from '../problem.ts'
 import { pageShape, showTime, shownTime } from '../shapes.ts'
-import { needsVerification, requirePayment } from '../verification.ts'
+import { needsVerification, paymentProblems, requirePayment } from '../verification.ts'
 
 export interface TwoStepRouteOptions {
   manageTwoStep: ManageTwoStep
@@ -23,6 +23,7 @@ export interface TwoStepRouteOptions {
 }
 
 const config = { scope: 'settings', unavailable: 'verification-unavailable' } as const
+const ofOwnAccounts = ['account-required', 'managed-by-organization'] as const
 const secured = { tags: ['verification'], security: [{ accessToken: [] }] }
 const verified = z.looseObject({ 'verification-token': z.string().optional() })
 const codesShape = z.array(z.string())
@@ -37,7 +38,7 @@ export function twoStepRoutes ({ manageTwoStep, checkToken, qrSvg, privacyContac
 
   return async app => {
     app.get('/v1/me/security', {
-      config,
+      config: { ...config, problems: ['account-required'] },
       schema: {
         summary: 'How my account is protected',
         ...secured,
@@ -72,7 +73,7 @@ export function twoStepRoutes ({ manageTwoStep, checkToken, qrSvg, privacyContac
     })
 
     app.get('/v1/me/security/events', {
-      config,
+      config: { ...config, problems: ['account-required'] },
       schema: {
         summary: 'What happened to the protection of my account; newest first',
         ...secured,
@@ -89,7 +90,7 @@ export function twoStepRoutes ({ manageTwoStep, checkToken, qrSvg, privacyContac
     })
 
     app.post('/v1/me/two-step/totp', {
-      config,
+      config: { ...config, problems: [...ofOwnAccounts, ...paymentProblems] },
       schema: {
         summary: 'Set up an authenticator app, or another in place of it',
         ...secured,
@@ -108,7 +109,10 @@ export function twoStepRoutes ({ manageTwoStep, checkToken, qrSvg, privacyContac
     })
 
     app.post('/v1/me/two-step/totp/:enrollment_id/confirm', {
-      config,
+      config: {
+        ...config,
+        problems: [...ofOwnAccounts, 'invalid-code', 'not-found', 'enrollment-confirmed', 'enrollment-conflict', 'enrollment-expired', 'enrollment-exhausted']
+      },
       schema: {
         summary: 'Confirm the authenticator app with its first code',
         ...secured,
@@ -130,7 +134,7 @@ export function twoStepRoutes ({ manageTwoStep, checkToken, qrSvg, privacyContac
     })
 
     app.delete('/v1/me/two-step', {
-      config,
+      config: { ...config, problems: [...ofOwnAccounts, 'two-step-off', ...paymentProblems] },
       schema: { summary: 'Turn 2-step verification off', ...secured, headers: verified, response: { 202: z.object({ effective_at: shownTime }), 204: z.null() } }
     }, async (request, reply) => {
       const person = await withTwoStep(request)
@@ -141,7 +145,7 @@ export function twoStepRoutes ({ manageTwoStep, checkToken, qrSvg, privacyContac
     })
 
     app.delete('/v1/me/two-step/pending-disable', {
-      config,
+      config: { ...config, problems: [...ofOwnAccounts, 'not-found'] },
       schema: { summary: 'Keep 2-step verification on after all', ...secured, response: { 204: z.null() } }
     }, async (request, reply) => {
       if (!await manageTwoStep.cancelDisable(ownAccount(request))) throw new Problem('not-found', { detail: 'Nothing is pending.' })
@@ -149,7 +153,7 @@ export function twoStepRoutes ({ manageTwoStep, checkToken, qrSvg, privacyContac
     })
 
     app.post('/v1/me/two-step/backup-codes', {
-      config,
+      config: { ...config, problems: [...ofOwnAccounts, 'two-step-off', ...paymentProblems] },
       schema: { summary: 'Make new backup codes', ...secured, headers: verified, response: { 201: z.object({ codes: codesShape, generated_at: shownTime }) } }
     }, async (request, reply) => {
       const person = await withTwoStep(request)

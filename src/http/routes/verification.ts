@@ -28,12 +28,18 @@ const accountIdShape = z.string().min(1).max(255).regex(/^[^\p{Cc}\p{Cs}]+$/u, '
 const byId = z.strictObject({ id: z.string().min(1).max(128) })
 /** A person verifies themselves; at a sign-in the vendor's identity service asks for them. */
 const config = { scope: ['settings', 'verification:delegate'], unavailable: 'verification-unavailable' } as const
+const ofEndedChallenges = ['not-found', 'challenge-verified', 'challenge-expired', 'challenge-exhausted'] as const
 const tags = ['verification']
 
 export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }: VerificationRouteOptions): FastifyPluginAsyncZod {
   return async app => {
     app.post('/v1/verification/challenges', {
-      config,
+      config: {
+        ...config,
+        problems: [
+          'account-required', 'managed-by-organization', 'two-step-off', 'two-step-already-on', 'email-unknown', 'too-many-challenges', 'resend-too-soon', 'email-quota'
+        ]
+      },
       schema: {
         summary: 'Open a challenge for one change',
         tags,
@@ -53,7 +59,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
     })
 
     app.get('/v1/verification/challenges/:id', {
-      config,
+      config: { ...config, problems: ['not-found', 'challenge-expired'] },
       schema: { summary: 'How a challenge stands', tags, params: byId, response: { 200: challengeShape } }
     }, async request => {
       const challenge = await verifyPerson.find(askerOf(request), request.params.id)
@@ -63,7 +69,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
     })
 
     app.delete('/v1/verification/challenges/:id', {
-      config,
+      config: { ...config, problems: ['not-found'] },
       schema: { summary: 'Give a challenge up', tags, params: byId, response: { 204: z.null() } }
     }, async (request, reply) => {
       if (!await verifyPerson.cancel(askerOf(request), request.params.id)) throw new Problem('not-found')
@@ -71,7 +77,10 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
     })
 
     app.post('/v1/verification/challenges/:id/email', {
-      config,
+      config: {
+        ...config,
+        problems: [...ofEndedChallenges, 'verification-locked', 'resend-too-soon', 'email-quota', 'method-not-accepted', 'method-too-weak']
+      },
       schema: {
         summary: 'Send a code by e-mail',
         tags,
@@ -87,7 +96,10 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
     })
 
     app.post('/v1/verification/challenges/:id/verify', {
-      config,
+      config: {
+        ...config,
+        problems: [...ofEndedChallenges, 'verification-locked', 'authenticator-suspended', 'method-not-accepted', 'method-too-weak', 'invalid-code']
+      },
       schema: {
         summary: 'Verify with a code',
         tags,
