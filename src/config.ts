@@ -22,6 +22,7 @@ const shape = z.object({
   TRUST_PROXY: text.transform(list => list.split(',').map(item => item.trim())).default([]),
   DATA_DIR: text.default('data'),
   SCHEMAS_DIR: text.optional(),
+  SHUTDOWN_DELAY: duration.pipe(z.number().max(15_000)).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   REDIS_URL: url('redis', 'rediss', 'unix').optional(),
   ALLOW_VOLATILE_REDIS: flag.default(false),

@@ -1,5 +1,6 @@
 /** The process: reads the settings, starts the service, and ends it when it is told to. */
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { ConfigError, readConfig, type Config } from './config.ts'
 import { welcome } from './dev/welcome.ts'
@@ -36,19 +37,27 @@ function explain (error: unknown): string {
 }
 
 const closeWithinMs = 28_000
+/** Under npm a Ctrl-C arrives twice: from the terminal, and passed on by npm. */
+const sameSignalMs = 1000
 
-function closeOnSignal (service: Service): void {
-  let ending = false
-  const end = (): void => {
-    // Under npm a Ctrl-C arrives twice: from the terminal, and passed on by npm.
-    if (ending) return
-    ending = true
+/** First others learn that this process ends, then it ends. Who asks a second time wants it at once. */
+function closeOnSignal (service: Service, delayMs: number): void {
+  let toldAt: number | undefined
+  const end = async (): Promise<void> => {
     process.stderr.write('assent: finishing what is in hand…\n')
     setTimeout(() => { process.exit(1) }, closeWithinMs).unref()
-    void service.close().then(() => { process.exit(0) }, () => { process.exit(1) })
+    service.leave()
+    await sleep(delayMs)
+    await service.close()
   }
-  process.on('SIGINT', end)
-  process.on('SIGTERM', end)
+  const told = (): void => {
+    if (toldAt !== undefined && performance.now() - toldAt < sameSignalMs) return
+    if (toldAt !== undefined) process.exit(1)
+    toldAt = performance.now()
+    void end().then(() => { process.exit(0) }, () => { process.exit(1) })
+  }
+  process.on('SIGINT', told)
+  process.on('SIGTERM', told)
 }
 
 /** What cannot be opened would be lost with its key, so it makes the command fail; the rest is done all the same. */
@@ -86,7 +95,7 @@ async function run (): Promise<void> {
   }
   process.stderr.write('assent: starting Redis and ClickHouse…\n')
   const service = await startService(config, pino({ level: config.LOG_LEVEL }))
-  closeOnSignal(service)
+  closeOnSignal(service, config.SHUTDOWN_DELAY ?? (config.production ? 5000 : 0))
   process.stdout.write(`assent listening on ${service.url}\n`)
   if (config.devTools && config.ROLE === 'all') process.stdout.write(welcome(service.url, randomUUID))
 }

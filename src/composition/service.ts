@@ -42,6 +42,8 @@ export interface Service {
   url: string
   /** The writer of this process, when its role has one. */
   writer: EventWorker | undefined
+  /** Says from here on that others should be asked instead, and still serves. */
+  leave: () => void
   /** Takes no more requests, finishes what is in hand, and closes everything in reverse order. */
   close: () => Promise<void>
 }
@@ -82,6 +84,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const issuers = config.ISSUERS_FILE === undefined ? [] : await loadIssuers(config.ISSUERS_FILE)
   const privacyContact = config.PRIVACY_CONTACT ?? 'privacy@example.com'
 
+  const stopping = { yes: false }
   const trouble = { tell: (_what: string, _error?: unknown): void => {} }
   const { redis, redisForWorker, clickhouse } = await openStores(config, closers, what => { trouble.tell(what) })
   const secrets = await secretsOf(config)
@@ -125,7 +128,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
         clickhouse?.client.ping().then(({ success }) => success),
         queue.depth().then(depth => depth.pending, () => null)
       ])
-      return { redis: redisAnswers, whole: isWhole, clickhouse: clickhouseAnswers ?? null, pending }
+      return { stopping: stopping.yes, redis: redisAnswers, whole: isWhole, clickhouse: clickhouseAnswers ?? null, pending }
     },
     metrics: metricsServer === undefined ? metrics.render : undefined
   }))
@@ -170,6 +173,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     trustProxy: config.TRUST_PROXY,
     now,
     onAnswer: metrics.answered,
+    isStopping: () => stopping.yes,
     routes
   })
   if (metricsServer !== undefined) {
@@ -184,5 +188,5 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   })
   await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'server.started' })
   const { port } = app.server.address() as AddressInfo
-  return { url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${String(port)}`, writer }
+  return { url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${String(port)}`, writer, leave: () => { stopping.yes = true } }
 }

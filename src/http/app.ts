@@ -29,6 +29,8 @@ export interface AppOptions {
   now: () => number
   /** Told of every answer: the route's pattern, never its address. */
   onAnswer: (answer: { method: string, route: string, status: number, durationMs: number }) => void
+  /** Whether this process ends soon: then every answer closes its connection, so that the client turns to another. */
+  isStopping: () => boolean
   /** Routes in the order of the document. */
   routes: readonly FastifyPluginAsync[]
 }
@@ -46,6 +48,8 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
     http: { headersTimeout: timeouts.headersMs, connectionsCheckingInterval: timeouts.checkEveryMs, requireHostHeader: false },
     bodyLimit: options.bodyLimits.wireBytesMax,
     forceCloseConnections: 'idle',
+    // A request that comes while the server closes is served: what it needs is closed later.
+    return503OnClosing: false,
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: answerUnroutable,
     onProtoPoisoning: 'error',
@@ -61,6 +65,7 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   app.server.on('checkExpectation', (request, response) => { app.routing(request, response) })
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(answerHeaders)
+    if (options.isStopping()) reply.header('connection', 'close')
     refuseHosts(request)
     refuseExpectation(request)
     refuseLongAddress(request)

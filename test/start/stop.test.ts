@@ -1,7 +1,9 @@
 import { Redis } from 'ioredis'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { fates, heartbeat, makeEvent, signIn } from '../support/api.ts'
+import { fates, heartbeat, makeBatch, makeEvent, signIn } from '../support/api.ts'
 import { eventually } from '../support/service.ts'
 import { makeFolder, startProcess, type ServiceProcess } from './process.ts'
 
@@ -22,12 +24,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     const first = await startProcess(t, { DATA_DIR: dataDir, RATE_LIMITS: 'off' })
     const token = await first.token({ sub: 'ada', expires_in: 86_400 })
     const acknowledged: string[] = []
+    const refused: number[] = []
     let stopping = false
     const clients = Array.from({ length: 8 }, async () => {
       while (!stopping) {
         const events = Array.from({ length: 20 }, () => makeEvent(heartbeat))
         const answer = await first.post(token, { events }).catch(() => undefined)
         if (answer?.status === 202) acknowledged.push(...events.map(event => event['id'] as string))
+        else if (answer !== undefined) refused.push(answer.status)
         if (answer === undefined) return // The service takes no more requests.
       }
     })
@@ -38,6 +42,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     stopping = true
     await Promise.all(clients)
     t.equal(code, 0)
+    t.same(refused, [], 'what still reaches it is served')
     t.match(stderr, /finishing what is in hand/)
     t.notOk(await redisAnswers(dataDir), 'its Redis has ended too')
 
@@ -76,4 +81,43 @@ t.test('a second start on a data directory goes on where the first ended', async
     token: ada.token, body: { account: { diagnostics: 'granted' } }, headers: { 'if-match': '"1"', 'verification-token': verification }
   })
   t.equal(changed.status, 200, 'so is a verification that was not spent')
+})
+
+t.test('told to end, it first says so and serves on, on connections that it closes', async t => {
+  const service = await startProcess(t, { DATA_DIR: await makeFolder(t), SHUTDOWN_DELAY: '3s' })
+  const token = await service.token({ sub: 'ada' })
+  t.equal((await service.call('GET', '/health/ready')).headers.get('connection'), 'keep-alive')
+  const ending = service.end('SIGTERM')
+  await eventually('it is not ready', async () => (await service.call('GET', '/health/ready')).status === 503)
+  t.match(await service.call('GET', '/health/ready'), { status: 503, body: { ready: false, stopping: true, redis: true, clickhouse: true } })
+  t.equal((await service.call('GET', '/health/live')).status, 200)
+  const answer = await service.post(token, { events: [makeEvent(heartbeat)] })
+  t.equal(answer.status, 202)
+  t.equal(answer.headers.get('connection'), 'close')
+  t.equal((await ending).code, 0)
+})
+
+t.test('told a second time, it ends at once', async t => {
+  const service = await startProcess(t, { DATA_DIR: await makeFolder(t), SHUTDOWN_DELAY: '15s' })
+  const ending = service.end('SIGTERM')
+  await sleep(1200) // Sooner, it would be taken for the same signal again.
+  process.kill(service.pid, 'SIGTERM')
+  t.equal((await ending).code, 1)
+})
+
+t.test('a request that is under way when it ends is served, and one that follows on the same connection', async t => {
+  const service = await startProcess(t, { DATA_DIR: await makeFolder(t) })
+  const token = await service.token({ sub: 'ada' })
+  const body = JSON.stringify(makeBatch({ events: [makeEvent(heartbeat)] }))
+  const { hostname, port } = new URL(service.url)
+  const socket = connect(Number(port), hostname)
+  let answers = ''
+  socket.setEncoding('utf8').on('data', (chunk: string) => { answers += chunk })
+  socket.write(`POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`)
+  await service.call('GET', '/health/live')
+  const ending = service.end('SIGTERM')
+  await eventually('it takes no more connections', async () => await fetch(`${service.url}/health/live`).then(() => false, () => true))
+  socket.write(`${body}GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n`)
+  t.equal((await ending).code, 0)
+  t.same([...answers.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status), ['202', '200'])
 })

@@ -3,8 +3,8 @@ import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { Problem, problems } from '../problem.ts'
 
-/** `whole`: Redis holds all choices that the ledger tells. `clickhouse` is null in a process that does not use it. */
-export interface Readiness { redis: boolean, whole: boolean, clickhouse: boolean | null, pending: number | null }
+/** `stopping`: the process was told to end. `whole`: Redis holds all choices that the ledger tells. `clickhouse` is null in a process that does not use it. */
+export interface Readiness { stopping: boolean, redis: boolean, whole: boolean, clickhouse: boolean | null, pending: number | null }
 
 export interface OperatorRouteOptions {
   readiness: () => Promise<Readiness>
@@ -12,7 +12,7 @@ export interface OperatorRouteOptions {
   metrics: (() => Promise<{ type: string, text: string }>) | undefined
 }
 
-const readinessShape = z.object({ ready: z.boolean(), redis: z.boolean(), whole: z.boolean(), clickhouse: z.boolean().nullable(), pending: z.int().nullable() })
+const readinessShape = z.object({ ready: z.boolean(), stopping: z.boolean(), redis: z.boolean(), whole: z.boolean(), clickhouse: z.boolean().nullable(), pending: z.int().nullable() })
 
 export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): FastifyPluginAsync {
   return async app => {
@@ -24,7 +24,7 @@ export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): F
       schema: { summary: 'The service can do its work', tags: ['operators'], response: { 200: readinessShape, 503: readinessShape } }
     }, async (_request, reply) => {
       const state = await readiness()
-      const ready = state.redis && state.whole && state.clickhouse !== false
+      const ready = !state.stopping && state.redis && state.whole && state.clickhouse !== false
       if (!ready) reply.code(503).header('retry-after', '1')
       return { ready, ...state }
     })
