@@ -12,8 +12,10 @@ import { answerHeaders, Problem, type ProblemSlug } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The scope that a caller's token must have, or one of several; a route without one is open to everybody. */
+    /** The scope that a caller's token must have, or one of several. A route has either this or `public`. */
     scope?: Scope | readonly Scope[]
+    /** Said of a route that is open to everybody. */
+    public?: true
     /** The slug of 503 answers of this route. */
     unavailable?: 'unavailable' | 'verification-unavailable'
     /** What this route refuses, beside what every route of its kind does; for the document. */
@@ -81,7 +83,7 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   await registerAuth(app, options.issuers, options.now)
   registerBody(app, options.bodyLimits)
   for (const routes of options.routes) await app.register(routes)
-  app.get('/openapi.json', { schema: { summary: 'This document', tags: ['operators'] } }, async () => app.swagger())
+  app.get('/openapi.json', { config: { public: true }, schema: { summary: 'This document', tags: ['operators'] } }, async () => app.swagger())
   finishMethods()
   return app
 }

@@ -108,6 +108,11 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
 
   app.decorate('whoCalls', async request => await authenticate(request).catch(() => undefined))
 
+  // Who may call is never left open: a route that does not say so stops the start.
+  app.addHook('onRoute', ({ method, url, config }) => {
+    if ((config?.scope === undefined) === (config?.public === undefined)) throw new Error(`${String(method)} ${url} must state a scope or that it is public`)
+  })
+
   app.addHook('onRequest', async request => {
     const { scope } = request.routeOptions.config
     if (scope === undefined) return

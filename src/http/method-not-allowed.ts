@@ -22,6 +22,7 @@ export function registerMethodNotAllowed (app: FastifyInstance): () => void {
       app.route({
         method: others,
         url,
+        config: { public: true },
         schema: { hide: true },
         exposeHeadRoute: false,
         onRequest: async () => { throw new Problem('method-not-allowed', { headers: { allow } }) },

@@ -58,6 +58,7 @@ export function catalogRoutes ({ catalog }: { catalog: Catalog }): FastifyPlugin
   }
   return async app => {
     app.get('/v1/catalog', {
+      config: { public: true },
       schema: { summary: 'What is collected, why, and by whose decision', tags: ['products'], response: { 200: answerShape } }
     }, async () => answer)
   }

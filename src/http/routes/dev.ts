@@ -12,6 +12,7 @@ export interface DevRouteOptions {
   runSql: ((statement: string) => Promise<{ ok: true, ndjson: string } | { ok: false, detail: string }>) | undefined
 }
 
+const config = { public: true } as const
 const tokenRequest = z.strictObject({
   sub: z.string().min(1).max(255).optional(),
   email: z.string().max(320).optional(),
@@ -28,6 +29,7 @@ const tokenRequest = z.strictObject({
 export function devRoutes ({ mintToken, lettersTo, runSql }: DevRouteOptions): FastifyPluginAsyncZod {
   return async app => {
     app.post('/dev/token', {
+      config,
       schema: {
         summary: 'Get an access token', tags: ['development'], body: tokenRequest, response: { 200: z.object({ access_token: z.string(), expires_in: z.int() }) }
       }
@@ -35,6 +37,7 @@ export function devRoutes ({ mintToken, lettersTo, runSql }: DevRouteOptions): F
 
     if (lettersTo !== undefined) {
       app.get('/dev/inbox', {
+        config,
         schema: {
           summary: 'Read the mail to an address',
           tags: ['development'],
@@ -49,7 +52,7 @@ export function devRoutes ({ mintToken, lettersTo, runSql }: DevRouteOptions): F
       sql.removeAllContentTypeParsers()
       sql.addContentTypeParser('*', { parseAs: 'string', bodyLimit: 65_536 }, async (_request: unknown, body: string) => body)
       sql.post('/dev/sql', {
-        config: { problems: ['invalid-query'] },
+        config: { public: true, problems: ['invalid-query'] },
         schema: { summary: 'Run one read-only SQL statement; answers NDJSON', tags: ['development'], produces: ['application/x-ndjson'] }
       }, async (request, reply) => {
         const answer = await runSql(typeof request.body === 'string' ? request.body : '')

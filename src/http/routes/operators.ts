@@ -12,15 +12,18 @@ export interface OperatorRouteOptions {
   metrics: (() => Promise<{ type: string, text: string }>) | undefined
 }
 
+const config = { public: true } as const
 const readinessShape = z.object({ ready: z.boolean(), stopping: z.boolean(), redis: z.boolean(), whole: z.boolean(), clickhouse: z.boolean().nullable(), pending: z.int().nullable() })
 
 export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): FastifyPluginAsync {
   return async app => {
     app.get('/health/live', {
+      config,
       schema: { summary: 'The process is alive', tags: ['operators'], response: { 200: z.object({ live: z.literal(true) }) } }
     }, async () => ({ live: true }))
 
     app.get('/health/ready', {
+      config,
       schema: { summary: 'The service can do its work', tags: ['operators'], response: { 200: readinessShape, 503: readinessShape } }
     }, async (_request, reply) => {
       const state = await readiness()
@@ -30,14 +33,14 @@ export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): F
     })
 
     if (metrics !== undefined) {
-      app.get('/metrics', { schema: { summary: 'Metrics for Prometheus', tags: ['operators'], produces: ['text/plain'] } }, async (_request, reply) => {
+      app.get('/metrics', { config, schema: { summary: 'Metrics for Prometheus', tags: ['operators'], produces: ['text/plain'] } }, async (_request, reply) => {
         const { type, text } = await metrics()
         return await reply.header('content-type', type).send(text)
       })
     }
 
     app.get<{ Params: { slug: string } }>('/problems/:slug', {
-      config: { problems: ['not-found'] },
+      config: { public: true, problems: ['not-found'] },
       schema: { summary: 'What an error means', tags: ['operators'], produces: ['text/html'], params: z.strictObject({ slug: z.string().max(64) }) }
     }, async (request, reply) => {
       const { slug } = request.params

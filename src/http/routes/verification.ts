@@ -115,6 +115,7 @@ export function verificationRoutes ({ verifyPerson, publicKeys, resendSeconds }:
     })
 
     app.get('/.well-known/jwks.json', {
+      config: { public: true },
       schema: { summary: 'The keys that verification tokens are signed with', tags: ['verification'], response: { 200: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }) } }
     }, async () => publicKeys)
   }
