@@ -21,7 +21,7 @@ const placeShape = z.object({ at: z.number(), id: z.string() })
 
 /** `sign`: a keyed hash. `same` compares two of them in constant time. */
 export function makeCursors (sign: (text: string) => string, same: (a: string, b: string) => boolean): Cursors {
-  const signatureOf = (position: string, owner: string): string => sign(`cursor:${position}:${owner}`).slice(0, 32)
+  const signatureOf = (position: string, owner: string): string => sign(`cursor:${JSON.stringify([position, owner])}`).slice(0, 32)
 
   const readAs: Cursors['readAs'] = (cursor, owner, shape) => {
     if (cursor === undefined) return undefined
