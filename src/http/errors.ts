@@ -29,9 +29,15 @@ export function registerErrors (app: FastifyInstance): void {
     const slug = ofFastify[error.code ?? '']
     if (slug !== undefined) return sendProblem(reply, new Problem(slug))
     if (error.statusCode !== undefined && error.statusCode < 500) return sendProblem(reply, new Problem('invalid-request'))
-    request.log.error({ route: request.routeOptions.url, kind: error.name, code: error.code, stack: error.stack?.split('\n').slice(1) }, 'request.failed')
+    request.log.error({ route: request.routeOptions.url, kind: error.name, code: error.code, stack: placesOf(error) }, 'request.failed')
     return sendProblem(reply, new Problem('internal-error'))
   })
+}
+
+/** Where an error was thrown. Its message may quote what was sent, over several lines, and stands before the places. */
+function placesOf ({ name, message, stack = '' }: Error): string[] {
+  const told = `${name}: ${message}\n`
+  return stack.startsWith(told) ? stack.slice(told.length).split('\n') : []
 }
 
 /** Answers what Fastify refuses before it has found a route. */
