@@ -95,6 +95,10 @@ function findConflicts (settings: Settings): string[] {
   if (settings.ROLE !== 'all' && settings.REDIS_URL === undefined) problems.push('REDIS_URL must be set for a ROLE other than all')
   if (settings.DEV_TOOLS === 'off' && settings.ISSUERS_FILE === undefined) problems.push('ISSUERS_FILE must be set when DEV_TOOLS is off')
   if (settings.DEV_TOOLS === 'off' && settings.SMTP_URL === undefined) problems.push('SMTP_URL must be set when DEV_TOOLS is off')
+  // Who forgets NODE_ENV must not give tokens to everybody who asks.
+  if (settings.NODE_ENV !== 'production' && settings.DEV_TOOLS === undefined && !/^(?:localhost|::1|127(?:\.[0-9]+){3})$/.test(settings.HOST)) {
+    problems.push('DEV_TOOLS must be on or off, or NODE_ENV production, when HOST is reached by others')
+  }
   return problems
 }
 

@@ -106,6 +106,17 @@ t.test('production refuses what belongs to development', async t => {
   t.same(problemsOf({ RATE_LIMITS: 'off', DEV_TOOLS: 'on', ...Object.fromEntries(limits.map(name => [name, '0'])) }), [], 'which development does not')
 })
 
+t.test('the tools of development are not given to a network by mistake', async t => {
+  const line = 'DEV_TOOLS must be on or off, or NODE_ENV production, when HOST is reached by others'
+  for (const HOST of ['0.0.0.0', '::', '192.168.0.7', 'assent.example']) {
+    t.same(problemsOf({ HOST }), [line], HOST)
+    t.same(problemsOf({ HOST, DEV_TOOLS: 'on' }), [], 'who says so may have them')
+    t.same(problemsOf({ HOST, DEV_TOOLS: 'off', ISSUERS_FILE: 'i.json', SMTP_URL: 'smtp://mail.example' }), [])
+    t.same(problemsOf({ ...production, HOST }), [])
+  }
+  for (const HOST of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) t.same(problemsOf({ HOST }), [], HOST)
+})
+
 t.test('settings that do not go together are refused', async t => {
   for (const role of ['collector', 'writer', 'api']) {
     t.same(problemsOf({ ROLE: role }), ['REDIS_URL must be set for a ROLE other than all'])
