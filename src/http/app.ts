@@ -2,13 +2,14 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
-import { registerAuth, type Scope, type TokenIssuer } from './auth.ts'
+import type { Scope } from '../domain/caller.ts'
+import { registerAuth, type TokenIssuer } from './auth.ts'
 import { registerBody, type BodyLimits } from './body.ts'
 import { document } from './document.ts'
 import { answerBrokenRequest, answerUnroutable, registerErrors } from './errors.ts'
 import { compileShape } from './faults.ts'
 import { registerMethodNotAllowed } from './method-not-allowed.ts'
-import { answerHeaders, Problem, type ProblemSlug } from './problem.ts'
+import { answerHeaders, pageHeaders, Problem, type ProblemSlug } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -39,6 +40,8 @@ export interface AppOptions {
 
 /** In characters, each. */
 const paramLengthMax = 512
+/** The browser of the documentation sets styles in its markup. */
+const documentationPolicy = `${pageHeaders['content-security-policy']}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'`
 const timeouts = { headersMs: 8000, requestMs: 10_000, checkEveryMs: 1000 }
 
 export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
@@ -79,7 +82,7 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   registerErrors(app)
   const finishMethods = registerMethodNotAllowed(app)
   await app.register(swagger, document)
-  await app.register(swaggerUi, { routePrefix: '/docs' })
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: documentationPolicy, uiHooks: { onRequest: (_request, reply, next) => { reply.headers(pageHeaders); next() } } })
   await registerAuth(app, options.issuers, options.now)
   registerBody(app, options.bodyLimits)
   for (const routes of options.routes) await app.register(routes)

@@ -59,6 +59,11 @@ export const problems = {
 /** On every answer: none is for a cache, and none is anything else than it says. */
 export const answerHeaders = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const
 
+/** On every page as well: nothing runs that is not named, and no other page may hold it in a frame. */
+export const pageHeaders = {
+  'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", 'referrer-policy': 'no-referrer'
+} as const
+
 export type ProblemSlug = keyof typeof problems
 
 export interface ProblemExtras {

@@ -1,7 +1,7 @@
 /** For those who run the service: is it alive, can it work, how much does it do; and what its errors mean. */
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
-import { Problem, problems } from '../problem.ts'
+import { pageHeaders, Problem, problems } from '../problem.ts'
 
 /** `stopping`: the process was told to end. `whole`: Redis holds all choices that the ledger tells. `clickhouse` is null in a process that does not use it. */
 export interface Readiness { stopping: boolean, redis: boolean, whole: boolean, clickhouse: boolean | null, pending: number | null }
@@ -46,7 +46,7 @@ export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): F
       const { slug } = request.params
       if (!Object.hasOwn(problems, slug)) throw new Problem('not-found')
       const { status, title, help } = problems[slug as keyof typeof problems]
-      return await reply.type('text/html; charset=utf-8').serializer(String).send(
+      return await reply.headers(pageHeaders).type('text/html; charset=utf-8').serializer(String).send(
         `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1><p>${slug}, HTTP status ${String(status)}</p><p>${help}</p></html>`)
     })
   }
