@@ -81,7 +81,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const serves = config.ROLE === 'all' || config.ROLE === 'api'
   const catalog = await loadCatalog(config.SCHEMAS_DIR ?? schemasDir)
   const regionalDefault = await loadRegionPolicy(config.REGION_POLICY_FILE)
-  const issuers = config.ISSUERS_FILE === undefined ? [] : await loadIssuers(config.ISSUERS_FILE)
+  const issuers = config.ISSUERS_FILE === undefined ? [] : await loadIssuers(config.ISSUERS_FILE, config)
   const privacyContact = config.PRIVACY_CONTACT ?? 'privacy@example.com'
 
   const stopping = { yes: false }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { createLocalJWKSet, createRemoteJWKSet, errors, exportSPKI, type CryptoKey, type FlattenedJWSInput, type JSONWebKeySet, type JWSHeaderParameters } from 'jose'
 import { z } from 'zod'
-import type { AccountKind } from '../domain/caller.ts'
+import { scopes, type AccountKind, type Scope } from '../domain/caller.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const
@@ -16,7 +16,8 @@ const issuersFile = z.strictObject({
     jwks_uri: z.url({ protocol: /^https?$/ }).optional(),
     jwks_file: z.string().min(1).optional(),
     namespace: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/).refine(name => name !== 'device', 'device is reserved').optional(),
-    account_kind: z.enum(['personal', 'organization']).optional()
+    account_kind: z.enum(['personal', 'organization']).optional(),
+    scopes: z.array(z.enum(scopes)).min(1).optional()
   }).refine(({ jwks_uri: uri, jwks_file: file }) => (uri === undefined) !== (file === undefined), 'give jwks_uri or jwks_file')).min(1)
 })
 
@@ -28,6 +29,8 @@ export interface Issuer {
   namespace: string | undefined
   /** The kind of its accounts; a token's claim may say otherwise. */
   accountKind: AccountKind
+  /** What its tokens may let their bearers do; undefined for everything. */
+  scopes: readonly Scope[] | undefined
   /**
    * The public key of a token's header, PEM; undefined for a key that the issuer does not have.
    * Throws `Unavailable` when the issuer's keys cannot be fetched.
@@ -37,8 +40,11 @@ export interface Issuer {
 
 type KeySet = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>
 
-/** @throws an error that names the file and what is wrong with it */
-export async function loadIssuers (file: string): Promise<Issuer[]> {
+/**
+ * `production`: keys are fetched over TLS or from this machine only, since whoever can answer for an issuer can be anybody.
+ * @throws an error that names the file and what is wrong with it
+ */
+export async function loadIssuers (file: string, { production }: { production: boolean }): Promise<Issuer[]> {
   const parsed = issuersFile.safeParse(await readJson(file))
   if (!parsed.success) {
     const [issue] = parsed.error.issues
@@ -46,6 +52,7 @@ export async function loadIssuers (file: string): Promise<Issuer[]> {
   }
   const { issuers } = parsed.data
   if (new Set(issuers.map(({ issuer }) => issuer)).size < issuers.length) throw new Error(`${file}: an issuer is there twice`)
+  if (production && issuers.some(({ jwks_uri: uri }) => uri !== undefined && !isPrivate(new URL(uri)))) throw new Error(`${file}: a jwks_uri must be https in production, or on this machine`)
   const namespaces = issuers.map(({ namespace }) => namespace)
   if (issuers.length > 1 && (namespaces.includes(undefined) || new Set(namespaces).size < issuers.length)) {
     throw new Error(`${file}: several issuers need a namespace each, so that their subjects cannot meet`)
@@ -56,10 +63,16 @@ export async function loadIssuers (file: string): Promise<Issuer[]> {
     algorithms: issuer.algorithms,
     namespace: issuer.namespace,
     accountKind: kind ?? 'personal',
+    scopes: issuer.scopes,
     publicKey: makePublicKey(uri === undefined
       ? await readKeySet(resolve(dirname(file), keyFile ?? ''))
       : createRemoteJWKSet(new URL(uri), { timeoutDuration: 2000, cooldownDuration: 30_000 }))
   })))
+}
+
+/** Whether nobody in between can read or change what comes from an address. */
+function isPrivate ({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.[0-9]+){3}$/.test(hostname)
 }
 
 /** Keys are looked up by the configured address alone; nothing of a token decides where. */

@@ -28,7 +28,7 @@ export async function makeDevelopmentIssuer (key: JWK, now: () => number, newId:
   const { kty, crv, x, kid } = key
   const keySet = createLocalJWKSet({ keys: [{ kty, crv, x, kid, alg: 'EdDSA', use: 'sig' } as JWK] })
   return {
-    issuer: { issuer, audience, algorithms: ['EdDSA'], namespace: undefined, accountKind: 'personal', publicKey: makePublicKey(keySet) },
+    issuer: { issuer, audience, algorithms: ['EdDSA'], namespace: undefined, accountKind: 'personal', scopes: undefined, publicKey: makePublicKey(keySet) },
     async mint ({ expires_in: expiresIn = 3600, sub, ...claims }) {
       const issuedAt = Math.floor(now() / 1000)
       const subject = sub ?? (claims.device_id === undefined ? 'anonymous' : `device:${claims.device_id}`)

@@ -2,6 +2,10 @@
 
 export type AccountKind = 'personal' | 'organization'
 
+/** What an access token may let its bearer do. */
+export const scopes = ['telemetry:write', 'settings', 'privacy:read', 'privacy:admin', 'verification:delegate', 'security:admin'] as const
+export type Scope = typeof scopes[number]
+
 /** How far the clock of an issuer may be ahead of this service's, for every time that a token states as past. */
 export const clockSkewMs = 30_000
 

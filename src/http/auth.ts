@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { clockSkewMs, type AccountKind, type Caller, type Person } from '../domain/caller.ts'
+import { clockSkewMs, type AccountKind, type Caller, type Person, type Scope } from '../domain/caller.ts'
 import { isAddress } from '../domain/verification.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import { makeKnownTokens } from './known-tokens.ts'
@@ -17,10 +17,10 @@ export interface TokenIssuer {
   algorithms: string[]
   namespace: string | undefined
   accountKind: AccountKind
+  /** What its tokens may let their bearers do; undefined for everything. */
+  scopes: readonly string[] | undefined
   publicKey: (header: { alg: string, kid?: string }) => Promise<string | undefined>
 }
-
-export type Scope = 'telemetry:write' | 'settings' | 'privacy:read' | 'privacy:admin' | 'verification:delegate' | 'security:admin'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -152,7 +152,7 @@ function callerOf (claims: z.infer<typeof claimsShape>, issuer: TokenIssuer, sev
     language: claims.locale,
     authTime: claims.auth_time,
     session: claims.sid ?? createHash('sha256').update(token).digest('base64url'),
-    scopes: new Set(claims.scope.split(' '))
+    scopes: new Set(claims.scope.split(' ').filter(scope => issuer.scopes?.includes(scope) ?? true))
   }
 }
 

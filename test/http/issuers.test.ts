@@ -17,7 +17,7 @@ const web = 'https://web.example'
 await writeFile(join(files, 'issuers.json'), JSON.stringify({
   issuers: [
     { issuer: desktop, audience: 'assent', algorithms: ['RS256', 'EdDSA'], jwks_file: 'desktop.jwks', namespace: 'desktop' },
-    { issuer: web, audience: 'settings-site', algorithms: ['ES256'], jwks_uri: published.jwksUri, namespace: 'web', account_kind: 'organization' }
+    { issuer: web, audience: 'settings-site', algorithms: ['ES256'], jwks_uri: published.jwksUri, namespace: 'web', account_kind: 'organization', scopes: ['settings', 'verification:delegate', 'telemetry:write'] }
   ]
 }))
 const service = await startTestService(t, { ISSUERS_FILE: join(files, 'issuers.json') })
@@ -37,6 +37,26 @@ t.test('while an issuer cannot be asked for its keys its callers are told to com
   }
   published.publish(ec)
   t.equal((await ask(ofWeb())).status, 200)
+})
+
+t.test('keys are not looked for where an issuer sends on to', async t => {
+  const elsewhere = await startIssuer(t, ec)
+  published.answer(302, '', { location: elsewhere.jwksUri })
+  pass(cooldownMs)
+  isProblem(t, await ask(ofWeb({ ...ec, kid: 'ec-0' })), 503, 'unavailable', path)
+  t.equal(elsewhere.fetches(), 0)
+  published.publish(ec)
+  t.equal((await ask(ofWeb())).status, 200)
+})
+
+t.test('an issuer gives only the scopes that it may give', async t => {
+  const scope = 'privacy:read privacy:admin security:admin settings'
+  const team = async (token: string) => await service.call('GET', '/v1/privacy/accounts/desktop:ada', { token, headers: { 'purpose-of-use': 'a test' } })
+  t.equal((await team(issueToken('RS256', rsa, desktop, { scope }))).status, 200, 'one that is not bounded')
+  isProblem(t, await team(ofWeb(ec, { scope })), 403, 'insufficient-scope', '/v1/privacy/accounts/desktop:ada')
+  const reset = await service.call('POST', '/v1/admin/accounts/desktop:ada/unlock', { token: ofWeb(ec, { scope }), body: { reason: 'because' } })
+  isProblem(t, reset, 403, 'insufficient-scope', '/v1/admin/accounts/desktop:ada/unlock')
+  t.equal((await service.call('GET', '/v1/me/privacy', { token: ofWeb(ec, { scope }) })).status, 200, 'what it may give counts')
 })
 
 t.test('each issuer signs with its own keys, its own algorithms and for its own audience', async t => {

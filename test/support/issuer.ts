@@ -20,17 +20,17 @@ export interface Issuer {
   /** How often the keys were fetched. */
   fetches: () => number
   /** Answers every fetch with this instead. */
-  answer: (status: number, body: string) => void
+  answer: (status: number, body: string, headers?: Record<string, string>) => void
 }
 
 export async function startIssuer (t: Test, ...first: SigningKey[]): Promise<Issuer> {
   let fetches = 0
-  let answer = { status: 200, body: '' }
+  let answer: { status: number, body: string, headers?: Record<string, string> } = { status: 200, body: '' }
   const publish = (...keys: SigningKey[]): void => { answer = { status: 200, body: JSON.stringify({ keys: keys.map(publicJwk) }) } }
   publish(...first)
   const server = createServer((_request, response) => {
     fetches++
-    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body)
+    response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers }).end(answer.body)
   })
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
   t.teardown(() => { server.close(); server.closeAllConnections() })
@@ -38,7 +38,7 @@ export async function startIssuer (t: Test, ...first: SigningKey[]): Promise<Iss
     jwksUri: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/keys`,
     publish,
     fetches: () => fetches,
-    answer: (status, body) => { answer = { status, body } }
+    answer: (status, body, headers = {}) => { answer = { status, body, headers } }
   }
 }
 
