@@ -9,7 +9,7 @@ export interface SecurityLog {
   list: (accountId: string, limit: number, before: SecurityEventPlace | undefined) => Promise<SecurityEvent[]>
 }
 
-const columns = `event_id, account_id, kind, toUnixTimestamp64Milli(at) AS at_ms, actor, reason, remaining,
+const columns = `event_id, account_id, kind, toUnixTimestamp64Milli(at) AS at_ms, actor, actor_subject, reason, remaining,
   if(effective_at IS NULL, NULL, toUnixTimestamp64Milli(assumeNotNull(effective_at))) AS effective_ms`
 
 /** Newer than any event. */

@@ -8,7 +8,7 @@ const columns = `event_id, name, version, product, release, product_version, acc
   ${times.map(name => `toUnixTimestamp64Milli(${name}) AS ${name}_ms`).join(', ')}`
 
 /** The call says in its path, in its query or in what was kept of its body whom it is about. */
-const namesAccount = `(decodeURLComponent(path) = concat('/v1/privacy/accounts/', {account: String})
+const namesAccount = `(arrayMap(part -> decodeURLComponent(part), arraySlice(splitByChar('/', path), 3, 3)) IN (['privacy', 'accounts', {account: String}], ['admin', 'accounts', {account: String}])
   OR decodeURLFormComponent(extractURLParameter(concat('/?', query), 'account_id')) = {account: String}
   OR JSONExtractString(about, 'account_id') = {account: String} OR JSONExtractString(about, 'query', 'account_id') = {account: String})`
 

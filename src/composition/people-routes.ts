@@ -1,12 +1,10 @@
 /** Puts together what people use: settings, verification, 2-step verification. */
 import type { FastifyPluginAsync } from 'fastify'
 import { makeLedgerTable } from '../clickhouse/ledger-table.ts'
-import { makeSecurityLog } from '../clickhouse/security-log.ts'
 import { hmacHex, randomDigits, sameHash, sha256Hex } from '../crypto/keyed-hash.ts'
 import { makeBackupCodes } from '../crypto/backup-codes.ts'
 import { makeSecretBox } from '../crypto/secret-box.ts'
 import { makeVerificationTokens } from '../crypto/verification-tokens.ts'
-import type { SecurityEvent } from '../domain/security-event.ts'
 import { makeChangeSettings } from '../flows/change-settings.ts'
 import { makePrepareProof } from '../flows/check-proof.ts'
 import { makeManageTwoStep } from '../flows/manage-two-step.ts'
@@ -15,20 +13,18 @@ import { makeVerifyPerson } from '../flows/verify-person.ts'
 import { makeCursors } from '../http/cursors.ts'
 import { myErasureRoutes } from '../http/routes/my-erasure.ts'
 import { privacyRoutes } from '../http/routes/privacy.ts'
-import { adminRoutes } from '../http/routes/admin.ts'
 import { twoStepRoutes } from '../http/routes/two-step.ts'
 import { verificationRoutes } from '../http/routes/verification.ts'
 import { writeLetter } from '../mail/letters.ts'
 import { qrSvg } from '../otp/qr-code.ts'
 import { makeTotp } from '../otp/totp.ts'
 import { challengeIdFor, makeChallengeStore } from '../redis/challenge-store.ts'
-import { accountPartition } from '../redis/keys.ts'
-import { makeOutbox } from '../redis/outbox.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
 import { makeAccountSecurity } from './account-security.ts'
 import { makeErasureRequests } from './erasures.ts'
 import { makeOwnExportRoutes } from './exports.ts'
 import type { Parts } from './parts.ts'
+import { makeSecurityEventList } from './security-events.ts'
 
 /** What lets a person see and change their settings, and prove that they may. */
 export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): Promise<FastifyPluginAsync[]> {
@@ -61,19 +57,12 @@ export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): P
     digest: sha256Hex,
     emailCodeDigits: config.EMAIL_CODE_DIGITS
   })
-  const securityOutbox = makeOutbox<SecurityEvent>(redis, 'security-log')
-  const securityLog = makeSecurityLog(clickhouse.client)
   const manageTwoStep = makeManageTwoStep({
     ...accountSecurity,
     totp,
     secretBox,
     backupCodes,
-    events: {
-      list: async (accountId, limit, before) => {
-        await securityOutbox.drained(accountPartition(accountId), 5000)
-        return await securityLog.list(accountId, limit, before)
-      }
-    },
+    events: { list: makeSecurityEventList(redis, clickhouse.client) },
     recoveryDelayMs: config.RECOVERY_DELAY ?? (config.production ? 86_400_000 : 0)
   })
   const changeSettings = makeChangeSettings({
@@ -90,7 +79,6 @@ export async function makePeopleRoutes (parts: Parts, clickhouse: ClickHouse): P
   return [
     privacyRoutes({ catalog, changeSettings, checkToken, privacyContact, cursors }),
     twoStepRoutes({ manageTwoStep, checkToken, qrSvg, privacyContact, cursors }),
-    adminRoutes({ manageTwoStep }),
     ...makeOwnExportRoutes(parts, clickhouse, { changeSettings, manageTwoStep, checkToken }),
     myErasureRoutes({ requestErasure: makeErasureRequests(parts, clickhouse), checkToken }),
     verificationRoutes({ verifyPerson, publicKeys: tokens.publicKeys, resendSeconds: limited ? config.EMAIL_RESEND_SECONDS : 0 })

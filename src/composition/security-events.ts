@@ -1,11 +1,14 @@
 /** Puts together what tells people of their account's protection, keeps the log of it, and does what is due. */
-import { makeSecurityLog } from '../clickhouse/security-log.ts'
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Redis } from 'ioredis'
+import { makeSecurityLog, type SecurityLog } from '../clickhouse/security-log.ts'
 import { makeAddressBox } from '../crypto/address-box.ts'
 import type { SecurityEvent } from '../domain/security-event.ts'
 import { deliverSecurityEvents } from '../flows/deliver-security-events.ts'
 import { drainOutbox } from '../flows/drain-outbox.ts'
 import { settleAccounts } from '../flows/settle-accounts.ts'
 import { letterAbout, writeLetter } from '../mail/letters.ts'
+import { accountPartition } from '../redis/keys.ts'
 import { makeOutbox } from '../redis/outbox.ts'
 import { makeToldStream } from '../redis/told-stream.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
@@ -18,6 +21,16 @@ const settlePollMs = 500
 /** A notice that could not be delivered for so long is of no use any more. */
 const noticeLifetimeMs = 7 * 86_400_000
 const entriesMax = 100
+
+/** Lists what the log says of an account; waits for what is on its way there. */
+export function makeSecurityEventList (redis: Redis, client: ClickHouseClient): SecurityLog['list'] {
+  const outbox = makeOutbox<SecurityEvent>(redis, 'security-log')
+  const log = makeSecurityLog(client)
+  return async (accountId, limit, before) => {
+    await outbox.drained(accountPartition(accountId), 5000)
+    return await log.list(accountId, limit, before)
+  }
+}
 
 /** Each goes on by itself: a ClickHouse that is away keeps no letter back. */
 export function startSecurityEvents (parts: Parts, { client }: ClickHouse): void {

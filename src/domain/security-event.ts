@@ -14,6 +14,8 @@ export interface SecurityEvent {
   /** Epoch ms. */
   at: number
   actor: 'user' | 'admin' | 'system'
+  /** Which administrator, as their token names them; null where it was none, or before it was kept. The person is not told. */
+  actor_subject: string | null
   /** What an admin gave as the reason. */
   reason: string | null
   /** Backup codes that are left, where it matters. */

@@ -12,7 +12,7 @@ export interface AccountSecurityDeps {
   newId: () => string
 }
 
-type Told = Pick<SecurityEvent, 'kind'> & Partial<Pick<SecurityEvent, 'actor' | 'reason' | 'remaining' | 'effective_at'>>
+type Told = Pick<SecurityEvent, 'kind'> & Partial<Pick<SecurityEvent, 'actor' | 'actor_subject' | 'reason' | 'remaining' | 'effective_at'>>
 
 /** An account's security. A delay that has run out since the last look takes effect now. */
 export async function readSecurity (deps: AccountSecurityDeps, accountId: string): Promise<AccountSecurity> {
@@ -56,7 +56,7 @@ export function twoStepStatus (security: AccountSecurity): TwoStepStatus {
 /** An event for the person's log, and for a letter when it is known where to. */
 export function makeEvent (deps: AccountSecurityDeps, accountId: string, mailTo: string | null, told: Told): SecurityEvent {
   return {
-    event_id: deps.newId(), account_id: accountId, at: deps.now(), actor: 'user', reason: null, remaining: null, effective_at: null, ...told, mail_to: mailTo
+    event_id: deps.newId(), account_id: accountId, at: deps.now(), actor: 'user', actor_subject: null, reason: null, remaining: null, effective_at: null, ...told, mail_to: mailTo
   }
 }
 

@@ -53,9 +53,6 @@ export interface ManageTwoStep {
   /** False when nothing was pending. */
   cancelDisable: (person: Person) => Promise<boolean>
   regenerate: (person: Person, token: SpentToken) => Promise<{ done: true, codes: string[], generatedAt: number } | { done: false, reason: Unpaid }>
-  /** What an admin does for a person who is locked out; false when there is nothing to do. */
-  reset: (accountId: string, reason: string) => Promise<boolean>
-  unlock: (accountId: string, reason: string) => Promise<void>
   listEvents: (person: Person, limit: number, before: SecurityEventPlace | undefined) => Promise<SecurityEvent[]>
 }
 
@@ -140,18 +137,6 @@ export function makeManageTwoStep (deps: ManageTwoStepDeps): ManageTwoStep {
       const event = told(person, security, { kind: 'backup_codes_regenerated' })
       const outcome = await deps.security.replaceBackupCodes(person.accountId, hashes, token, [event], generatedAt)
       return outcome === 'written' ? { done: true, codes, generatedAt } : { done: false, reason: outcome }
-    },
-
-    async reset (accountId, reason) {
-      const security = await readSecurity(deps, accountId)
-      if (security.totp === null) return false
-      await deps.security.disable(accountId, {}, [makeEvent(deps, accountId, security.mailTo, { kind: 'two_step_reset', actor: 'admin', reason })])
-      return true
-    },
-
-    async unlock (accountId, reason) {
-      const security = await readSecurity(deps, accountId)
-      await deps.security.unlock(accountId, [makeEvent(deps, accountId, security.mailTo, { kind: 'account_unlocked', actor: 'admin', reason })])
     },
 
     listEvents: async (person, limit, before) => await deps.events.list(person.accountId, limit, before)

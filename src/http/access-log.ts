@@ -1,4 +1,4 @@
-/** Every call to the privacy team's part of the service is put on record before its answer goes out, refused ones too. */
+/** Every call to the parts of the privacy team and of administrators is put on record before its answer goes out, refused ones too. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { Access } from '../flows/ports.ts'
@@ -44,7 +44,7 @@ export function recordCalls (app: FastifyInstance, { logAccess, now, newId }: Ac
   }
 
   app.addHook('onSend', async (request, reply, payload) => {
-    if (request.accessLogged || !isTeams(request.originalUrl)) return payload
+    if (request.accessLogged || !isRecorded(request.originalUrl)) return payload
     request.accessLogged = true
     try {
       await logAccess(await accessOf(request, reply.statusCode))
@@ -59,11 +59,11 @@ export function recordCalls (app: FastifyInstance, { logAccess, now, newId }: Ac
   })
 }
 
-/** Whether an address lies in the team's part, however it spells it. */
-function isTeams (url: string): boolean {
+/** Whether an address lies in one of those parts, however it spells it. */
+function isRecorded (url: string): boolean {
   const [path = ''] = url.replace(/^https?:\/\/[^/?]*/i, '').split('?')
   const plain = path.replace(/%([2-7][0-9a-f])/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
-  return /^\/v1\/privacy(?:[/#]|$)/.test(plain)
+  return /^\/v1\/(?:privacy|admin)(?:[/#]|$)/.test(plain)
 }
 
 function isStream (payload: unknown): payload is { destroy: () => void } {

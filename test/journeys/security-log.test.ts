@@ -112,7 +112,7 @@ t.test('events of one millisecond are each on one page, wherever a page ends', a
   const frida = await signIn(service, 'frida')
   const at = Date.now()
   const events = Array.from({ length: 23 }, (_, index): SecurityEvent => ({
-    event_id: uuid(), account_id: 'frida', kind: 'account_unlocked', at: at - Math.floor(index / 10), actor: 'admin', reason: null, remaining: null, effective_at: null, mail_to: null
+    event_id: uuid(), account_id: 'frida', kind: 'account_unlocked', at: at - Math.floor(index / 10), actor: 'admin', actor_subject: null, reason: null, remaining: null, effective_at: null, mail_to: null
   }))
   for (const event of events) await service.redis.xadd(keyIn(accountPartition('frida'), 'security-log'), '*', 'entry', JSON.stringify(event))
   await eventually('all are in the log', async () => (await log(frida)).events.length === events.length)

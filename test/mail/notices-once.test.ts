@@ -31,7 +31,7 @@ t.teardown(async () => {
 
 const stream = makeToldStream(redis)
 const happens = async (accountId: string): Promise<string> => {
-  const event: SecurityEvent = { event_id: uuid(), account_id: accountId, kind: 'account_unlocked', at: Date.now(), actor: 'admin', reason: null, remaining: null, effective_at: null, mail_to: accountId }
+  const event: SecurityEvent = { event_id: uuid(), account_id: accountId, kind: 'account_unlocked', at: Date.now(), actor: 'admin', actor_subject: null, reason: null, remaining: null, effective_at: null, mail_to: accountId }
   await redis.xadd(keyIn(accountPartition(accountId), 'security-log'), '*', 'entry', JSON.stringify(event))
   return event.event_id
 }

@@ -80,6 +80,7 @@ export const rules: Readonly<Record<string, Rule>> = {
 
   'GET /v1/privacy/accounts': team,
   'GET /v1/privacy/accounts/:account_id': team,
+  'GET /v1/privacy/accounts/:account_id/security-events': { scopes: ['privacy:admin', 'security:admin'] },
   'GET /v1/privacy/ledger': team,
   'GET /v1/privacy/ledger/:entry_id/receipt': team,
   'POST /v1/privacy/ledger/verify': team,

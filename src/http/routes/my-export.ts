@@ -89,7 +89,7 @@ function showItem (item: HeldItem): object {
     }
     case 'ledger_entry': return { type, ...item.entry, effective_at: showTime(item.entry.effective_at), recorded_at: showTime(item.entry.recorded_at) }
     case 'security_event': {
-      const { mail_to: _, ...event } = item.event
+      const { mail_to: _, actor_subject: _administrator, ...event } = item.event
       return { type, ...event, at: showTime(event.at), effective_at: showTimeOrNull(event.effective_at) }
     }
     case 'letters_to': return { type, address: item.address, language: item.language }
