@@ -31,13 +31,19 @@ export interface CheckAnswer { accountId: string, allowed: boolean, reason: Acce
 /** Where a list of accounts has come to, and what its first page fixed for all that follow. */
 export interface AccountsPlace extends Moments { after: string, head: LedgerHead }
 
+/**
+ * Where a search of the ledger has come to, and how far the ledger was for its first page: an entry that was recorded
+ * before the end of a page, and written after it was read, would be missed by all pages.
+ */
+export interface LedgerPage { after: LedgerPlace, head: LedgerHead }
+
 export interface AnswerPrivacy {
   account: (accountId: string, clocks: Clocks) => Promise<AccountThen & Moments & { last: { revision: number, hash: string }, head: LedgerHead }>
   /** `next` is undefined on the last page. */
   accounts: (clocks: Clocks, limit: number, place: AccountsPlace | undefined) => Promise<Moments & { accounts: AccountThen[], head: LedgerHead, next: AccountsPlace | undefined }>
   /** Answers in the order of the question. */
   check: (check: Check, clocks: Clocks) => Promise<'unknown-purpose' | (Moments & { answers: CheckAnswer[], head: LedgerHead })>
-  ledger: (query: LedgerQuery, limit: number, after: LedgerPlace | undefined) => Promise<{ entries: LedgerEntry[], head: LedgerHead, next: LedgerPlace | undefined }>
+  ledger: (query: LedgerQuery, limit: number, page: LedgerPage | undefined) => Promise<{ entries: LedgerEntry[], head: LedgerHead, next: LedgerPage | undefined }>
 }
 
 export function makeAnswerPrivacy ({ catalog, progress, reader, now }: AnswerPrivacyDeps): AnswerPrivacy {
@@ -96,11 +102,12 @@ export function makeAnswerPrivacy ({ catalog, progress, reader, now }: AnswerPri
       return { ...moments, answers: accountIds.map(answer), head }
     },
 
-    async ledger (query, limit, after) {
-      const head = await progress.caughtUp()
-      const found = await reader.ledger(query, limit + 1, after, head)
-      const page = found.slice(0, limit)
-      return { entries: page.map(({ entry }) => entry), head, next: found.length > limit ? page.at(-1)?.place : undefined }
+    async ledger (query, limit, page) {
+      const head = page?.head ?? await progress.caughtUp()
+      const found = await reader.ledger(query, limit + 1, page?.after, head)
+      const shown = found.slice(0, limit)
+      const last = shown.at(-1)
+      return { entries: shown.map(({ entry }) => entry), head, next: last === undefined || found.length <= limit ? undefined : { after: last.place, head } }
     }
   }
 }

@@ -22,7 +22,7 @@ function problemsOf ({ url, method, config }: RouteOptions): ProblemSlug[] {
 
 function describeProblems (slugs: readonly ProblemSlug[]): Record<string, object> {
   const byStatus = Object.groupBy(slugs, slug => problems[slug].status)
-  return Object.fromEntries(Object.entries(byStatus).map(([status, kinds = []]) => [status, {
+  return Object.fromEntries(Object.entries(byStatus).map(([status, kinds]) => [status, {
     description: kinds.map(slug => `\`${slug}\`: ${problems[slug].title}.`).join(' '),
     content: { 'application/problem+json': { schema: { ...problemRef, properties: { type: { enum: kinds.map(slug => `/problems/${slug}`) } } } } }
   }]))

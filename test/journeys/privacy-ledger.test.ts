@@ -1,5 +1,6 @@
 import t from 'tap'
 import { signIn } from '../support/api.ts'
+import { fillLedger, makeEntry } from '../support/exports.ts'
 import { startTestService } from '../support/service.ts'
 import { joinTeam } from '../support/team.ts'
 
@@ -44,17 +45,26 @@ t.test('each condition narrows', async t => {
   t.strictSame(told(await page(`?from=${third}&to=${third}`)), [])
 })
 
-t.test('pages follow one another without a gap or a repetition, while entries are added', async t => {
+t.test('pages follow one another without a gap or a repetition, and tell of the ledger as it was for the first, while entries are added', async t => {
   const seen: string[] = []
   let body = await page('?limit=2')
+  const { ledger_head: head, entries: [first] } = body
   seen.push(...told(body))
   await ada.choose({ diagnostics: 'granted' })
+  // What takes its time between the two says so, and then comes in before the end of a page that was read.
+  const slow = makeEntry({ account_id: 'slow', recorded_at: Date.parse(first.recorded_at as string) })
+  await fillLedger(service, [slow])
   while (body['next_cursor'] !== undefined) {
     body = await page(`?limit=2&cursor=${body['next_cursor'] as string}`)
+    t.strictSame(body['ledger_head'], head)
     seen.push(...told(body))
   }
-  t.strictSame(seen, [...all, 'ada everywhere diagnostics granted'])
-  t.notOk('next_cursor' in await page('?limit=6'), 'the last page is known to be the last')
+  t.strictSame(seen, all)
+  t.equal(seen.length, head.entries, 'all that the head holds')
+  const again = await page('?limit=7')
+  t.equal(again['ledger_head'].entries, 7)
+  t.strictSame(told(again).sort(), [...all, 'ada everywhere diagnostics granted', 'slow everywhere product_analytics granted'].sort(), 'another search has both')
+  t.notOk('next_cursor' in again, 'the last page is known to be the last')
 })
 
 t.test('a cursor is good for the question and the person it was given to', async t => {

@@ -9,7 +9,9 @@ import { deviceIdShape, instantShape, plainIdShape } from '../shapes.ts'
 import { showEntry } from './privacy.ts'
 import { cursorShape, headShape, limitShape, purposeShape, questionOf, readScopes, requireReadableQuery, tags } from './privacy-shapes.ts'
 
-const placeShape = z.object({ recordedAt: z.number(), subject: z.string(), revision: z.number(), entryId: z.string() })
+const placeShape = z.object({
+  after: z.object({ recordedAt: z.number(), subject: z.string(), revision: z.number(), entryId: z.string() }), head: z.array(z.number())
+})
 
 export function privacyLedgerRoutes ({ answerPrivacy, cursors }: { answerPrivacy: AnswerPrivacy, cursors: Cursors }): FastifyPluginAsyncZod {
   return async app => {
