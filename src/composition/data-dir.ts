@@ -19,7 +19,7 @@ const socketPathMax = 100
 export async function openDataDir (wanted: string): Promise<DataDir> {
   try {
     // Below some paths, such as /proc, this would try for ever.
-    await Promise.race([mkdir(wanted, { recursive: true }), sleep(5000, undefined, { ref: false }).then(() => { throw new Error('it cannot be made') })])
+    await Promise.race([mkdir(wanted, { recursive: true, mode: 0o700 }), sleep(5000, undefined, { ref: false }).then(() => { throw new Error('it cannot be made') })])
     const trial = join(wanted, '.writable')
     await writeFile(trial, '')
     await rm(trial)
