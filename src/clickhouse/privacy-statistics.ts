@@ -52,6 +52,28 @@ export function makePrivacyStatistics (reader: ClickHouseClient): PrivacyStatist
       }))
     },
 
+    async grants (purpose, scope, interval, { from, to }, noticesAt, head) {
+      const startOfTime = (time: string): string => `if(${time} < fromUnixTimestamp64Milli({from: Int64}, 'UTC'), NULL, ${startOfDay[interval](`toDate(${time}, 'UTC')`)})`
+      const rows = await readRows<{ notice_version: string | null, notices_before: number | string, begin: string | null, end: string | null, ended: number | boolean, alike: number | string }>(reader,
+        `SELECT notice_version, notices_before, toString(${startOfTime('began_at')}) AS begin, next_at IS NOT NULL AS ended, toString(${startOfTime('next_at')}) AS end, count() AS alike
+         FROM (
+           SELECT decision, notice_version, arrayCount(at -> at <= toUnixTimestamp64Milli(effective_at), {notices: Array(Int64)}) AS notices_before,
+             greatest(effective_at, recorded_at) AS began_at,
+             leadInFrame(toNullable(recorded_at)) OVER (PARTITION BY subject, device_id ORDER BY revision, entry_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS next_at
+           FROM consent_ledger FINAL PREWHERE purpose = {purpose: String} AND scope = {scope: String} AND ${withinHead}
+           WHERE recorded_at < fromUnixTimestamp64Milli({to: Int64}, 'UTC'))
+         WHERE decision = 'granted' GROUP BY notice_version, notices_before, begin, ended, end`,
+        { purpose, scope, from: startOf(interval, from), to, notices: [...noticesAt], head: [...head] })
+      const before = (day: string | null): number => day === null ? -Infinity : Date.parse(day)
+      return rows.map(row => ({
+        notice: row.notice_version,
+        noticesBefore: Number(row.notices_before),
+        begin: before(row.begin),
+        end: Number(row.ended) === 1 ? before(row.end) : Infinity,
+        count: Number(row.alike)
+      }))
+    },
+
     async decisions (columns, interval, span) {
       const names = [...new Set([...columns, 'outcome' as const])].map(column => columnsOf[column])
       const groups = [...(interval === undefined ? [] : ['start']), ...names].join(', ')

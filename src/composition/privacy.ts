@@ -20,7 +20,7 @@ export function makePrivacyQuestions ({ catalog, redis, queueBooks, pepper, now 
   const progress = makeLedgerProgress(redis, waitMs)
   const cursors = makeCursors(pepper, sameHash)
   const answerPrivacy = makeAnswerPrivacy({ catalog, progress, reader: makePrivacyReader(reader), now })
-  const answerStatistics = makeAnswerStatistics({ catalog, progress, statistics: makePrivacyStatistics(reader), queueBooks })
+  const answerStatistics = makeAnswerStatistics({ catalog, progress, statistics: makePrivacyStatistics(reader), queueBooks, now })
   return [
     privacyAccountRoutes({ answerPrivacy, cursors }),
     privacyLedgerRoutes({ answerPrivacy, cursors }),

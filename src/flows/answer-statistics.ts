@@ -1,23 +1,26 @@
 /** The privacy team counts: how many agreed and when, and what became of events. The books must balance. */
-import { startsIn, wholeIntervals, type Interval, type Span } from '../domain/calendar.ts'
+import { startOf, startsIn, wholeIntervals, type Interval, type Span } from '../domain/calendar.ts'
 import type { Catalog } from '../domain/catalog.ts'
 import type { LedgerHead } from '../domain/ledger-head.ts'
+import { lapsedSince } from '../domain/notice.ts'
 import type { LedgerProgress, QueueBooks } from './ports.ts'
-import type { DecisionColumn, DecisionRow, PrivacyStatistics } from './privacy-ports.ts'
+import type { DecisionColumn, DecisionRow, GrantsAlike, PrivacyStatistics } from './privacy-ports.ts'
 
 export interface AnswerStatisticsDeps {
   catalog: Catalog
   progress: LedgerProgress
   statistics: PrivacyStatistics
   queueBooks: QueueBooks
+  now: () => number
 }
 
-/** How many choices stood at the end of an interval, and what changed in it. `start`: epoch ms. */
+/** How many choices stood at the end of an interval, and what changed in it. `lapsed`: of those absent, how many had been a yes. `start`: epoch ms. */
 export interface ConsentCounts {
   start: number
   granted: number
   denied: number
   absent: number
+  lapsed: number
   changes: { granted: number, denied: number, cleared: number }
 }
 
@@ -42,13 +45,31 @@ export interface AnswerStatistics {
   decisions: (columns: readonly DecisionColumn[], interval: Interval | undefined, span: Span) => Promise<{ span: Span, rows: DecisionRow[], books: Books, head: LedgerHead }>
 }
 
-export function makeAnswerStatistics ({ catalog, progress, statistics, queueBooks }: AnswerStatisticsDeps): AnswerStatistics {
+export function makeAnswerStatistics ({ catalog, progress, statistics, queueBooks, now }: AnswerStatisticsDeps): AnswerStatistics {
+  /** When grants alike lapse, in the interval of which they are to be counted as such; undefined while they stand. */
+  const lapseOf = (purpose: string, interval: Interval, { notice, noticesBefore, begin }: GrantsAlike): number | undefined => {
+    const since = catalog.notices[noticesBefore - 1]?.effectiveFrom ?? -Infinity
+    const lapsed = lapsedSince(catalog.notices, purpose, { state: 'granted', since, ...(notice === null ? {} : { notice }) }, now())
+    return lapsed === undefined ? undefined : Math.max(startOf(interval, lapsed), begin)
+  }
+
+  const findLapses = async (purpose: string, scope: 'account' | 'device', interval: Interval, span: Span, head: LedgerHead): Promise<Array<{ from: number, until: number, count: number }>> => {
+    const { notices } = catalog
+    if (!notices.some(({ material, purposes }) => material && (purposes === null || purposes.includes(purpose)))) return []
+    const grants = await statistics.grants(purpose, scope, interval, span, notices.map(({ effectiveFrom }) => effectiveFrom), head)
+    return grants.flatMap(alike => {
+      const from = lapseOf(purpose, interval, alike)
+      return from === undefined || from >= alike.end ? [] : [{ from, until: alike.end, count: alike.count }]
+    })
+  }
+
   return {
     async consents (purpose, scope, interval, span) {
       if (!catalog.purposes.some(({ id }) => id === purpose)) return 'unknown-purpose'
       const head = await progress.caughtUp()
       const whole = wholeIntervals(interval, span)
       const changes = await statistics.consentChanges(purpose, scope, interval, whole, head)
+      const lapses = await findLapses(purpose, scope, interval, whole, head)
       const standing = { granted: 0, denied: 0, first: 0, subjects: 0 }
       const add = (before: number): void => {
         for (let change = changes[0]; change !== undefined && change.start < before; change = changes[0]) {
@@ -66,7 +87,8 @@ export function makeAnswerStatistics ({ catalog, progress, statistics, queueBook
         const { granted, denied, first, subjects } = standing
         // Of devices only those are known that chose; an account is known from whatever it chose first.
         const known = scope === 'account' ? subjects : first
-        return { start, granted, denied, absent: known - granted - denied, changes: { granted: changed.granted, denied: changed.denied, cleared: changed.cleared } }
+        const lapsed = lapses.reduce((sum, { from, until, count }) => from <= start && start < until ? sum + count : sum, 0)
+        return { start, granted: granted - lapsed, denied, absent: known - granted - denied + lapsed, lapsed, changes: { granted: changed.granted, denied: changed.denied, cleared: changed.cleared } }
       })
       return { series, head }
     },

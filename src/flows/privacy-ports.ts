@@ -37,6 +37,12 @@ export interface ConsentChanges {
   subjects: number
 }
 
+/**
+ * Grants alike in what makes them lapse: the notice they name, and how many notices were in force when they took effect.
+ * `begin` and `end`: the starts of the intervals in which they were given and ended; epoch ms, infinite outside the span.
+ */
+export interface GrantsAlike { notice: string | null, noticesBefore: number, begin: number, end: number, count: number }
+
 export const decisionColumns = ['reason', 'product', 'purpose', 'stage', 'event', 'release', 'outcome'] as const
 export type DecisionColumn = typeof decisionColumns[number]
 
@@ -48,6 +54,8 @@ export interface StoredBooks { accepted: number, dropped: number, rejected: numb
 export interface PrivacyStatistics {
   /** The changes up to `head` of every interval in which there were some until `to`, oldest first; what came before `from` as one that starts then or earlier. */
   consentChanges: (purpose: string, scope: 'account' | 'device', interval: Interval, span: Span, head: LedgerHead) => Promise<ConsentChanges[]>
+  /** The grants up to `head` that were given until `to`. `noticesAt`: when each notice took effect, epoch ms. */
+  grants: (purpose: string, scope: 'account' | 'device', interval: Interval, span: Span, noticesAt: readonly number[], head: LedgerHead) => Promise<GrantsAlike[]>
   /** Counts by whole days. */
   decisions: (columns: readonly DecisionColumn[], interval: Interval | undefined, span: Span) => Promise<DecisionRow[]>
   /** Sums by whole days, without these requests. */

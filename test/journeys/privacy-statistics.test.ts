@@ -20,14 +20,14 @@ t.test('states and changes are counted by day', async t => {
   const body = await ask('consents?purpose=product_analytics')
   t.match(body, { purpose: 'product_analytics', interval: 'day', scope: 'account', ledger_head: { entries: 5 } })
   t.ok(body['series'].length >= 31, 'the last 30 days')
-  t.strictSame(body['series'].at(-1), { start: `${today}T00:00:00.000Z`, granted: 1, denied: 1, absent: 1, changes: { granted: 2, denied: 1, cleared: 0 } })
+  t.strictSame(body['series'].at(-1), { start: `${today}T00:00:00.000Z`, granted: 1, denied: 1, absent: 1, lapsed: 0, changes: { granted: 2, denied: 1, cleared: 0 } })
   t.match(body['series'][0], { granted: 0, denied: 0, absent: 0 })
   t.strictSame((await ask(`consents?purpose=diagnostics&interval=month&from=${today}&to=${today}`))['series'],
-    [{ start: `${today.slice(0, 7)}-01T00:00:00.000Z`, granted: 2, denied: 0, absent: 1, changes: { granted: 2, denied: 0, cleared: 0 } }])
+    [{ start: `${today.slice(0, 7)}-01T00:00:00.000Z`, granted: 2, denied: 0, absent: 1, lapsed: 0, changes: { granted: 2, denied: 0, cleared: 0 } }])
   await service.change(bob.token, bob.email, { devices: { 'pc-bob': { diagnostics: 'denied' } } })
   await service.change(bob.token, bob.email, { devices: { 'pc-bob': { diagnostics: 'cleared' } } })
   t.strictSame((await ask('consents?purpose=diagnostics&scope=device'))['series'].at(-1),
-    { start: `${today}T00:00:00.000Z`, granted: 0, denied: 0, absent: 1, changes: { granted: 0, denied: 1, cleared: 1 } })
+    { start: `${today}T00:00:00.000Z`, granted: 0, denied: 0, absent: 1, lapsed: 0, changes: { granted: 0, denied: 1, cleared: 1 } })
   t.match(await team.ask('stats/consents?purpose=nothing'), { status: 422, body: { type: '/problems/unknown-purpose' } })
 })
 

@@ -34,7 +34,7 @@ export function privacyStatisticsRoutes ({ answerStatistics, now }: PrivacyStati
             scope: z.enum(['account', 'device']),
             ledger_head: headShape,
             series: z.array(z.object({
-              start: shownTime, granted: count, denied: count, absent: count, changes: z.object({ granted: count, denied: count, cleared: count })
+              start: shownTime, granted: count, denied: count, absent: count, lapsed: count, changes: z.object({ granted: count, denied: count, cleared: count })
             }))
           })
         }
