@@ -24,7 +24,11 @@ const shape = z.object({
   SCHEMAS_DIR: text.optional(),
   SHUTDOWN_DELAY: duration.pipe(z.number().max(15_000)).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-  REDIS_URL: url('redis', 'rediss', 'unix').optional(),
+  REDIS_URL: text.transform((address, context) => parseRedisUrl(address, context)).optional(),
+  REDIS_CA_FILE: text.optional(),
+  REDIS_SENTINEL_USER: text.optional(),
+  REDIS_SENTINEL_PASSWORD: text.optional(),
+  REDIS_REPLICAS_MIN: count(0, 100).default(0),
   ALLOW_VOLATILE_REDIS: flag.default(false),
   CLICKHOUSE_URL: url('http', 'https').optional(),
   CLICKHOUSE_USER: text.default('default'),
@@ -112,6 +116,49 @@ function findMissingInProduction (settings: Settings): string[] {
     if (settings[name] === 0) problems.push(`${name} must not be 0 in production`)
   }
   return problems
+}
+
+export type RedisUrl = { socketPath: string } | {
+  form: 'single' | 'sentinel' | 'cluster'
+  tls: boolean
+  nodes: Array<{ host: string, port: number }>
+  username?: string
+  password?: string
+  database?: number
+  /** What the sentinels call the primary. */
+  primary?: string
+}
+
+const defaultPorts = { single: 6379, sentinel: 26_379, cluster: 6379 }
+const redisForms = 'must be redis://host:port, redis+sentinel://host:port,host:port/name, redis+cluster://host:port,host:port (rediss for TLS), or unix:///path'
+
+/** One URL for all forms. Not by the class URL, which takes one host only. */
+function parseRedisUrl (address: string, context: z.RefinementCtx): RedisUrl {
+  const wrong = (): RedisUrl => {
+    context.addIssue({ code: 'custom', message: redisForms })
+    return { socketPath: '' }
+  }
+  const socketPath = /^unix:(?:\/\/)?(\/[^/].*)$/.exec(address)?.[1]
+  if (socketPath !== undefined) return { socketPath: decodeURIComponent(socketPath) }
+  const [, tls, kind = 'single', who, hosts = '', path = ''] = /^redis(s)?(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/?#]+)(?:\/([^/?#]*))?$/.exec(address) ?? []
+  const form = kind as keyof typeof defaultPorts
+  const nodes = hosts.split(',').map(node => {
+    const [, host = '', port] = /^(\[[0-9a-f:.]+\]|[^:[\]\s]+)(?::([0-9]{1,5}))?$/i.exec(node) ?? []
+    return { host: host.replace(/^\[|\]$/g, ''), port: port === undefined ? defaultPorts[form] : Number(port) }
+  })
+  const isPathRight = form === 'sentinel' ? path !== '' : form === 'cluster' ? path === '' : /^[0-9]{0,4}$/.test(path)
+  if (nodes.some(({ host, port }) => host === '' || port > 65_535) || (form === 'single' && nodes.length > 1) || !isPathRight) return wrong()
+  try {
+    const [username, password] = (who ?? '').split(/:(.*)/s).map(part => decodeURIComponent(part))
+    return {
+      form, tls: tls !== undefined, nodes,
+      ...username === undefined || username === '' ? {} : { username },
+      ...password === undefined || password === '' ? {} : { password },
+      ...form === 'sentinel' ? { primary: decodeURIComponent(path) } : path === '' ? {} : { database: Number(path) }
+    }
+  } catch {
+    return wrong() // A % that stands for nothing.
+  }
 }
 
 /** `id:base64,id:base64`; the first key seals, all open. */

@@ -1,6 +1,6 @@
 /** What the compositions of a process share. */
 import type { randomUUID } from 'node:crypto'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from '../redis/servers.ts'
 import type { Logger } from 'pino'
 import type { RegionalDefault } from '../catalog/load-region-policy.ts'
 import type { Config } from '../config.ts'
@@ -20,8 +20,8 @@ export interface Parts {
   catalog: Catalog
   regionalDefault: RegionalDefault
   privacyContact: string
-  redis: Redis
-  redisForWorker: () => Redis
+  redis: RedisClient
+  redisForWorker: () => RedisClient
   secrets: Secrets
   box: SealedBox
   /** A keyed hash under VERIFICATION_PEPPER. */

@@ -1,19 +1,19 @@
 /** The state in Redis is made again from ClickHouse: by `npm run ledger:rebuild`, and at a start that finds it behind. */
-import type { Redis } from 'ioredis'
 import type { ClickHouse } from '../clickhouse/client.ts'
 import { makeHistory } from '../clickhouse/history.ts'
 import { makeLedgerScan } from '../clickhouse/ledger-scan.ts'
 import type { Config } from '../config.ts'
 import { sealWith } from '../crypto/keyed-hash.ts'
 import { isBehind, rebuildConsents, type RebuildConsentsDeps, type RebuildProgress } from '../flows/rebuild-consents.ts'
-import { wholeKey } from '../redis/keys.ts'
 import { makeRestoredState } from '../redis/restored-state.ts'
+import { isEmpty, type RedisClient } from '../redis/servers.ts'
+import { forgetWhole, isWhole, noteWhole } from '../redis/whole-mark.ts'
 import { repeat } from './repeat.ts'
 import { openStores, secretsOf } from './stores.ts'
 
 type OnProgress = (progress: RebuildProgress) => void
 
-function rebuildDeps (redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, onProgress: OnProgress): RebuildConsentsDeps {
+function rebuildDeps (redis: RedisClient, clickhouse: ClickHouse, ledgerKey: Buffer, onProgress: OnProgress): RebuildConsentsDeps {
   return {
     scan: makeLedgerScan(clickhouse.reader),
     history: makeHistory(clickhouse.reader),
@@ -30,7 +30,7 @@ export async function runRebuildConsents (config: Config, onProgress: OnProgress
     const { redis, clickhouse } = await openStores({ ...config, ROLE: 'all' }, closers, () => {})
     if (clickhouse === undefined) throw new Error('the ledger cannot be read without ClickHouse')
     const deps = rebuildDeps(redis, clickhouse, (await secretsOf(config)).ledgerKey, onProgress)
-    if (await isBehind(deps)) await redis.del(wholeKey)
+    if (await isBehind(deps)) await forgetWhole(redis)
     return await rebuildConsents(deps)
   } finally {
     for (const closer of closers.reverse()) await closer()
@@ -38,10 +38,10 @@ export async function runRebuildConsents (config: Config, onProgress: OnProgress
 }
 
 /** Before anything is served: a state that knows less than the ledger would take silence for what was a no. */
-export async function rebuildIfBehind (redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, say: (line: string) => void): Promise<void> {
+export async function rebuildIfBehind (redis: RedisClient, clickhouse: ClickHouse, ledgerKey: Buffer, say: (line: string) => void): Promise<void> {
   const deps = rebuildDeps(redis, clickhouse, ledgerKey, progress => { say(`${tellRebuild(progress)}…`) })
   if (!await isBehind(deps)) return
-  await redis.del(wholeKey) // Nobody decides by it until it is whole again.
+  await forgetWhole(redis) // Nobody decides by it until it is whole again.
   const isNews = (await deps.scan.furthest()).some(furthest => furthest > 0)
   if (isNews) say('the state in Redis is behind the ledger: rebuilding…')
   const done = await rebuildConsents(deps)
@@ -53,9 +53,9 @@ export async function rebuildIfBehind (redis: Redis, clickhouse: ClickHouse, led
  * For a process without ClickHouse, at its start: a Redis that holds nothing at all is taken for a new one. If it was
  * emptied after all, whoever has ClickHouse finds it behind, and the writer, which asks again, is among them.
  */
-export async function isWholeOrNew (redis: Redis): Promise<boolean> {
-  if (await redis.dbsize() === 0) await redis.set(wholeKey, '1')
-  return await redis.exists(wholeKey) === 1
+export async function isWholeOrNew (redis: RedisClient): Promise<boolean> {
+  if (await isEmpty(redis)) await noteWhole(redis)
+  return await isWhole(redis)
 }
 
 const lookEveryMs = 1000
@@ -66,14 +66,14 @@ const compareEveryMs = 60_000
  * minute and whenever the connection was made anew. Returns what ends it.
  */
 export function guardState (
-  redis: Redis, clickhouse: ClickHouse, ledgerKey: Buffer, { say, tell, now }: { say: (line: string) => void, tell: (what: string, error?: unknown) => void, now: () => number }
+  redis: RedisClient, clickhouse: ClickHouse, ledgerKey: Buffer, { say, tell, now }: { say: (line: string) => void, tell: (what: string, error?: unknown) => void, now: () => number }
 ): () => Promise<void> {
   let isNew = false
   let compareAt = now() + compareEveryMs
   const noteNew = (): void => { isNew = true }
   redis.on('ready', noteNew)
   const guarding = repeat(async () => {
-    const isMarked = await redis.exists(wholeKey) === 1
+    const isMarked = await isWhole(redis)
     if (isNew || !isMarked || now() >= compareAt) {
       if (!isMarked) tell('redis-emptied')
       isNew = false

@@ -29,9 +29,9 @@ import { makeConsentStore } from '../redis/consent-store.ts'
 import { makeDeviceRegister } from '../redis/device-register.ts'
 import { makeEventQueue } from '../redis/event-queue.ts'
 import type { EventWorker } from '../redis/event-worker.ts'
-import { wholeKey } from '../redis/keys.ts'
 import { frameCodec } from '../redis/frame-codec.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
+import { isWhole } from '../redis/whole-mark.ts'
 import type { Parts } from './parts.ts'
 import { guardState, isWholeOrNew, rebuildIfBehind } from './rebuild.ts'
 import { makePeopleRoutes } from './people-routes.ts'
@@ -122,13 +122,13 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const metricsServer = config.METRICS_PORT === undefined ? undefined : makeMetricsServer(metrics.render)
   routes.push(operatorRoutes({
     readiness: async () => {
-      const [redisAnswers, isWhole, clickhouseAnswers, pending] = await Promise.all([
+      const [redisAnswers, whole, clickhouseAnswers, pending] = await Promise.all([
         redis.ping().then(() => true, () => false),
-        redis.exists(wholeKey).then(found => found === 1, () => false),
+        isWhole(redis).catch(() => false),
         clickhouse?.client.ping().then(({ success }) => success),
         queue.depth().then(depth => depth.pending, () => null)
       ])
-      return { stopping: stopping.yes, redis: redisAnswers, whole: isWhole, clickhouse: clickhouseAnswers ?? null, pending }
+      return { stopping: stopping.yes, redis: redisAnswers, whole, clickhouse: clickhouseAnswers ?? null, pending }
     },
     metrics: metricsServer === undefined ? metrics.render : undefined
   }))

@@ -1,20 +1,21 @@
 /** Opens what a process stands on: the data directory, Redis, ClickHouse, secrets; embedded where nothing is configured. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Redis } from 'ioredis'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connectRemote, openEmbedded, type ClickHouse } from '../clickhouse/client.ts'
 import { migrate } from '../clickhouse/migrate.ts'
 import type { Config } from '../config.ts'
 import { configuredSecrets, developmentSecrets, type Secrets } from '../crypto/secrets.ts'
 import { openDataDir, type DataDir } from './data-dir.ts'
-import { connectForRequests, connectForWorker, findVolatility, type RedisAddress } from '../redis/client.ts'
+import { connectForRequests, connectForWorker, type RedisAddress } from '../redis/client.ts'
 import { startEmbeddedRedis } from '../redis/embedded.ts'
+import { findVolatility, type RedisClient } from '../redis/servers.ts'
 
 export interface Stores {
   /** Fails fast. */
-  redis: Redis
+  redis: RedisClient
   /** A new connection that waits for Redis as long as it takes, for a worker. */
-  redisForWorker: () => Redis
+  redisForWorker: () => RedisClient
   /** Undefined in a process that neither stores nor answers from it. */
   clickhouse: ClickHouse | undefined
 }
@@ -22,6 +23,7 @@ export interface Stores {
 type Closers = Array<() => Promise<unknown>>
 type OnTrouble = (what: string) => void
 
+const connectWithinMs = 10_000
 const migrationsDir = new URL('../../migrations', import.meta.url).pathname
 
 /** Opens all stores; what must be closed is added to `closers`, also when a later store cannot be opened. */
@@ -44,7 +46,7 @@ export async function openRedis (config: Config, closers: Closers, onTrouble: On
   let address: RedisAddress
   let dataDir: DataDir | undefined
   if (config.REDIS_URL !== undefined) {
-    address = config.REDIS_URL.startsWith('unix:') ? { socketPath: new URL(config.REDIS_URL).pathname } : { url: config.REDIS_URL }
+    address = await remoteAddress(config, config.REDIS_URL)
   } else {
     dataDir = await holdDataDir(config, closers)
     const embedded = await startEmbeddedRedis({
@@ -55,12 +57,33 @@ export async function openRedis (config: Config, closers: Closers, onTrouble: On
   }
   const redis = connectForRequests(address)
   closers.push(async () => { redis.disconnect(); await Promise.resolve() })
-  await redis.connect().catch((cause: unknown) => { throw new Error('REDIS_URL cannot be reached', { cause }) })
+  // Sentinels that do not answer are asked again without end; a start does not wait for that.
+  const tooLate = sleep(connectWithinMs, undefined, { ref: false }).then(() => { throw new Error('no answer in time') })
+  await Promise.race([redis.connect(), tooLate]).catch((cause: unknown) => { throw new Error('REDIS_URL cannot be reached', { cause }) })
   if (!config.ALLOW_VOLATILE_REDIS) {
     const volatility = await findVolatility(redis).catch(() => 'its settings cannot be read')
     if (volatility !== undefined) throw new Error(`Redis would lose acknowledged events: ${volatility} (ALLOW_VOLATILE_REDIS=1 starts all the same)`)
   }
   return { redis, redisForWorker: () => connectForWorker(address), dataDir }
+}
+
+async function remoteAddress (config: Config, url: NonNullable<Config['REDIS_URL']>): Promise<RedisAddress> {
+  if ('socketPath' in url) return url
+  return {
+    ...url,
+    ca: await readCa('REDIS_CA_FILE', config.REDIS_CA_FILE),
+    sentinelUsername: config.REDIS_SENTINEL_USER,
+    sentinelPassword: config.REDIS_SENTINEL_PASSWORD,
+    replicas: config.REDIS_REPLICAS_MIN
+  }
+}
+
+/** The certificates in a file, which must hold at least one. */
+async function readCa (variable: string, file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  const pem = await readFile(file, 'utf8').catch((cause: unknown) => { throw new Error(`${variable} ${file} cannot be read`, { cause }) })
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`${variable} ${file} holds no certificate in PEM`)
+  return pem
 }
 
 async function openClickHouse (config: Config, dataDir: string | undefined, closers: Closers): Promise<ClickHouse> {

@@ -1,5 +1,5 @@
 /** Challenges and the limits on sending; each step that a race could bend is one script. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { attemptsPerChallenge, authenticatorFailuresMax, challengesPerHourMax, lockAfter, openChallengesMax } from '../domain/verification.ts'
 import type { Challenge, ChallengeState, ChallengeStore, Ended, Evidence } from '../flows/verification-ports.ts'
 import { accountPartition, keyIn, partitionCount } from './keys.ts'
@@ -25,7 +25,7 @@ export function challengeIdFor (accountId: string, uuid: string): string {
   return `${accountPartition(accountId).toString(16)}-${uuid}`
 }
 
-export function makeChallengeStore (redis: Redis, limits: ChallengeLimits, newId: () => string): ChallengeStore {
+export function makeChallengeStore (redis: RedisClient, limits: ChallengeLimits, newId: () => string): ChallengeStore {
   const of = (challenge: Challenge, kind: string): string => keyIn(accountPartition(challenge.accountId), kind, challenge.accountId)
   const keyOf = ({ accountId, id }: Challenge): string => keyIn(accountPartition(accountId), 'challenge', id)
 

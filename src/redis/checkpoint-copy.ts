@@ -1,5 +1,5 @@
 /** The latest checkpoint of the ledger, away from the table that holds them all. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import type { Checkpoint } from '../domain/checkpoint.ts'
 import type { CheckpointCopy } from '../flows/ledger-ports.ts'
 import { keyIn } from './keys.ts'
@@ -7,7 +7,7 @@ import { orUnavailable } from './unavailable.ts'
 
 const key = keyIn(0, 'ledger-checkpoint')
 
-export function makeCheckpointCopy (redis: Redis): CheckpointCopy {
+export function makeCheckpointCopy (redis: RedisClient): CheckpointCopy {
   return orUnavailable<CheckpointCopy>('checkpoint', {
     async read () {
       const text = await redis.get(key)

@@ -1,9 +1,29 @@
-/** Connections to Redis, and whether it keeps what it says it keeps. */
+/** Connections to Redis: to one server, to the primary that sentinels name, or to a cluster. */
 import { readFileSync } from 'node:fs'
-import { Redis, type Result } from 'ioredis'
+import { Cluster, Redis, type Result } from 'ioredis'
+import { answerWhenReplicated } from './replicas.ts'
+import type { RedisClient } from './servers.ts'
 
-/** Where Redis is: a URL, or the path of a Unix socket. */
-export type RedisAddress = { url: string } | { socketPath: string }
+export interface RedisServers {
+  /** The server, the sentinels, or some nodes of the cluster. */
+  nodes: ReadonlyArray<{ host: string, port: number }>
+  form: 'single' | 'sentinel' | 'cluster'
+  /** What the sentinels call the primary. */
+  primary?: string | undefined
+  username?: string | undefined
+  password?: string | undefined
+  database?: number | undefined
+  tls?: boolean | undefined
+  /** Certificates that a server's must be signed by, PEM; without, those that Node brings. */
+  ca?: string | undefined
+  sentinelUsername?: string | undefined
+  sentinelPassword?: string | undefined
+  /** On how many replicas a write must be before it is acknowledged. */
+  replicas?: number | undefined
+}
+
+/** Where Redis is. */
+export type RedisAddress = RedisServers | { socketPath: string }
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
@@ -44,36 +64,53 @@ const scripts: ReadonlyArray<{ command: string, file: string, keys: number }> = 
 ]
 
 /** For requests: fails within two seconds rather than wait for a Redis that is away. */
-export function connectForRequests (address: RedisAddress): Redis {
+export function connectForRequests (address: RedisAddress): RedisClient {
   const redis = connect(address, { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 2000 })
   for (const { command, file, keys } of scripts) {
     redis.defineCommand(command, { numberOfKeys: keys, lua: readFileSync(new URL(`scripts/${file}`, import.meta.url), 'utf8') })
   }
+  if ('replicas' in address && address.replicas !== undefined && address.replicas > 0) answerWhenReplicated(redis, address.replicas, 1000)
   return redis
 }
 
 /** For the worker of a queue: waits as long as it takes. */
-export function connectForWorker (address: RedisAddress): Redis {
+export function connectForWorker (address: RedisAddress): RedisClient {
   return connect(address, { maxRetriesPerRequest: null })
 }
 
-function connect (address: RedisAddress, options: { enableOfflineQueue?: boolean, maxRetriesPerRequest: number | null, commandTimeout?: number }): Redis {
-  const all = { ...options, lazyConnect: true, retryStrategy: (times: number) => Math.min(50 * times, 1000) }
-  const redis = 'url' in address ? new Redis(address.url, all) : new Redis({ path: address.socketPath, ...all })
+interface Patience { enableOfflineQueue?: boolean, maxRetriesPerRequest: number | null, commandTimeout?: number }
+
+const retryIn = (times: number): number => Math.min(50 * times, 1000)
+
+function connect (address: RedisAddress, patience: Patience): RedisClient {
+  const redis = open(address, patience)
   // Every command reports its own failure; without a listener a lost connection would end the process.
   redis.on('error', () => {})
   return redis
 }
 
-/** What is wrong with how a Redis keeps data, as one line; undefined when an acknowledged write survives a power cut. */
-export async function findVolatility (redis: Redis): Promise<string | undefined> {
-  const read = async (name: string): Promise<string | undefined> => {
-    const answer = await redis.config('GET', name) as string[] | Record<string, string>
-    return Array.isArray(answer) ? answer[1] : answer[name]
+function open (address: RedisAddress, patience: Patience): RedisClient {
+  const server = { ...patience, lazyConnect: true, retryStrategy: retryIn, reconnectOnError: isDemoted }
+  if ('socketPath' in address) return new Redis({ path: address.socketPath, ...server })
+  const { nodes, form, primary, username, password, database = 0, sentinelUsername, sentinelPassword } = address
+  const tls = address.tls === true ? { tls: address.ca === undefined ? {} : { ca: address.ca } } : {}
+  const who = { ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password } }
+  if (form === 'cluster') {
+    const { enableOfflineQueue = true, ...each } = patience
+    return new Cluster([...nodes], { lazyConnect: true, enableOfflineQueue, clusterRetryStrategy: retryIn, slotsRefreshTimeout: 2000, redisOptions: { ...each, ...who, ...tls } })
   }
-  const [appendOnly, fsync, policy] = await Promise.all([read('appendonly'), read('appendfsync'), read('maxmemory-policy')])
-  if (appendOnly !== 'yes') return `its appendonly is "${appendOnly ?? 'unknown'}" and must be "yes"`
-  if (fsync !== 'always') return `its appendfsync is "${fsync ?? 'unknown'}" and must be "always"`
-  if (policy !== 'noeviction') return `its maxmemory-policy is "${policy ?? 'unknown'}" and must be "noeviction"`
-  return undefined
+  if (form === 'single') return new Redis({ ...nodes[0], ...server, ...who, ...tls, db: database })
+  return new Redis({
+    ...server, ...who, ...tls, db: database,
+    sentinels: [...nodes], name: primary ?? '', sentinelRetryStrategy: retryIn, sentinelCommandTimeout: 2000, connectTimeout: 2000,
+    // A primary that hangs keeps its connections: that another was named must be heard from the sentinels.
+    failoverDetector: true,
+    ...sentinelUsername === undefined ? {} : { sentinelUsername }, ...sentinelPassword === undefined ? {} : { sentinelPassword },
+    ...'tls' in tls ? { sentinelTLS: tls.tls, enableTLSForSentinelMode: true } : {}
+  })
+}
+
+/** Whether the server has become a replica: the connection is made anew, to whatever is the primary now. */
+function isDemoted ({ message }: Error): boolean {
+  return message.startsWith('READONLY')
 }

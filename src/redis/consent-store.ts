@@ -1,13 +1,14 @@
 /** The current state of every choice, and the outbox of the ledger that explains it. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import type { ChoiceState, Choices, ConsentRecord, OrgPolicy, Standing } from '../domain/consent.ts'
 import { previousStates, subjectKey, type Subject } from '../domain/ledger.ts'
 import type { TombstoneStore } from '../flows/erasure-ports.ts'
 import type { BatchOwner, ConsentStore, PolicyEntry, PolicyStore, WriteOutcome } from '../flows/ports.ts'
 import { openingOf } from './erasure-store.ts'
-import { keyIn, partitionOf, wholeKey } from './keys.ts'
+import { keyIn, partitionOf } from './keys.ts'
 import { parseRecord } from './stored-record.ts'
 import { orUnavailable } from './unavailable.ts'
+import { isWhole } from './whole-mark.ts'
 
 /** A choice as stored: first letter of its state, since, denied until, entry, notice where one was named. */
 type StoredChoice = [string, number, number, string, string?]
@@ -16,7 +17,7 @@ type StoredChoices = Record<string, StoredChoice>
 interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<string, StoredChoices>, era?: number }
 
 /** The record of a subject. One that cannot be read is no empty one: unknown never means yes. */
-async function readRecord (redis: Redis, subject: Subject): Promise<ConsentRecord> {
+async function readRecord (redis: RedisClient, subject: Subject): Promise<ConsentRecord> {
   const record = parseRecord(await redis.get(recordKey(subject)))
   if (record === undefined) throw new Error('a record cannot be read')
   return record
@@ -26,14 +27,23 @@ async function readRecord (redis: Redis, subject: Subject): Promise<ConsentRecor
  * What `read` finds, if it was read from a Redis that is whole: in one that was emptied silence may be a denial that was
  * lost. The mark is asked for last, so that what was read before it was not read from an emptied Redis.
  */
-async function fromWhole<Found> (redis: Redis, read: () => Promise<Found>): Promise<Found> {
-  const [found, isWhole] = await Promise.all([read(), redis.exists(wholeKey)])
-  if (isWhole !== 1) throw new Error('this Redis is not whole')
+async function fromWhole<Found> (redis: RedisClient, partitions: Iterable<number>, read: () => Promise<Found>): Promise<Found> {
+  const [found, whole] = await Promise.all([read(), isWhole(redis, partitions)])
+  if (!whole) throw new Error('this Redis is not whole')
   return found
 }
 
+/** Where what is known of an owner lies. */
+function partitionsOf ({ accountId, deviceId, orgId }: BatchOwner): number[] {
+  return [
+    ...accountId === undefined ? [] : [subjectKey({ kind: 'account', id: accountId })],
+    ...deviceId === undefined ? [] : [subjectKey({ kind: 'device', id: deviceId })],
+    ...orgId === undefined ? [] : [`o:${orgId}`]
+  ].map(partitionOf)
+}
+
 /** Every choice that is read comes from a Redis that is whole, or is not read. */
-export function makeConsentStore (redis: Redis, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & TombstoneStore {
+export function makeConsentStore (redis: RedisClient, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & TombstoneStore {
   const readPolicy = async (orgId: string): Promise<OrgPolicy> => JSON.parse(await redis.get(policyKey(orgId)) ?? '{}') as OrgPolicy
 
   const readStanding = async (owner: BatchOwner): Promise<Standing> => {
@@ -48,11 +58,11 @@ export function makeConsentStore (redis: Redis, regionalDefault: (region: string
   }
 
   return orUnavailable<ConsentStore & PolicyStore & TombstoneStore>('consent', {
-    read: async subject => await fromWhole(redis, async () => await readRecord(redis, subject)),
+    read: async subject => await fromWhole(redis, [partitionOf(subjectKey(subject))], async () => await readRecord(redis, subject)),
 
     async readStandings (owners) {
       const distinct = new Map(owners.map(owner => [JSON.stringify(owner), owner]))
-      const standings = new Map(await fromWhole(redis, async () => await Promise.all(
+      const standings = new Map(await fromWhole(redis, owners.flatMap(partitionsOf), async () => await Promise.all(
         [...distinct].map(async ([key, owner]) => [key, await readStanding(owner)] as const)
       )))
       return owners.map(owner => {

@@ -1,5 +1,5 @@
 /** Which devices an account has been seen on, so that a person can tell them apart in their settings. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { DeviceRegister } from '../flows/ports.ts'
 import { accountPartition, keyIn } from './keys.ts'
@@ -10,7 +10,7 @@ const devicesPerAccountMax = 200
 
 interface StoredDevice { p: string[], t: number }
 
-export function makeDeviceRegister (redis: Redis): DeviceRegister {
+export function makeDeviceRegister (redis: RedisClient): DeviceRegister {
   /** When each account, device and release was last noted, so that a busy device costs one write an hour. */
   const noted = new Map<string, number>()
   const keyOf = (accountId: string): string => keyIn(accountPartition(accountId), 'devices', accountId)

@@ -1,6 +1,6 @@
 /** Finds what subjects still have in the queue of events, and what was given up there. */
 import { Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { concerns, type Erasure } from '../domain/erasure.ts'
 import type { ErasureQueue, FoundBatch } from '../flows/erasure-ports.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
@@ -8,7 +8,7 @@ import { eventQueueName, queuePrefix } from './event-queue.ts'
 import { batchKey, readBatches } from './queued-batches.ts'
 import { orUnavailable } from './unavailable.ts'
 
-export function makeErasureQueue (redis: Redis): ErasureQueue & { close: () => Promise<void> } {
+export function makeErasureQueue (redis: RedisClient): ErasureQueue & { close: () => Promise<void> } {
   const queue = new Queue<QueuedBatch>(eventQueueName, { connection: redis, prefix: queuePrefix, skipWaitingForReady: true })
   queue.on('error', () => {}) // Every call reports its own failure.
 

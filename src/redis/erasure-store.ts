@@ -1,5 +1,5 @@
 /** Erasures that are open, and how far each is. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import type { Erasure, ErasureCertificate } from '../domain/erasure.ts'
 import { subjectKey, subjectOf, type Subject } from '../domain/ledger.ts'
 import type { ErasureProgress, ErasureStore, FoundBatch } from '../flows/erasure-ports.ts'
@@ -29,7 +29,7 @@ export function openingOf (erasure: Erasure): { keys: [string, string], args: [s
   return { keys: [keyIn(partition, 'erasure', erasure.id), keyIn(partition, kinds.new)], args: [JSON.stringify(erasure), JSON.stringify(entry)] }
 }
 
-export function makeErasureStore (redis: Redis): ErasureStore {
+export function makeErasureStore (redis: RedisClient): ErasureStore {
   const outboxes = { new: makeOutbox<OpenEntry>(redis, kinds.new), again: makeOutbox<OpenEntry>(redis, kinds.again) }
   const keyOf = (id: string, kind = 'erasure'): string => keyIn(Number.parseInt(id, 16), kind, id)
 

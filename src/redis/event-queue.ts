@@ -1,6 +1,6 @@
 /** The durable queue between intake and the writer: BullMQ, one job per batch. */
 import { Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { EventQueue, QueueBooks, QueuedBatch, QueuedEvents } from '../flows/ports.ts'
 
@@ -22,7 +22,7 @@ export interface EventQueueHandle extends EventQueue, QueueBooks {
   close: () => Promise<void>
 }
 
-export function makeEventQueue (redis: Redis): EventQueueHandle {
+export function makeEventQueue (redis: RedisClient): EventQueueHandle {
   const queue = new Queue<QueuedBatch>(eventQueueName, {
     connection: redis,
     prefix: queuePrefix,

@@ -1,6 +1,6 @@
 /** Takes batches from the queue, gathers their rows into one insert, and acknowledges what is stored. */
 import { DelayedError, Worker, type Job } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
 import type { StoredBatches } from '../flows/store-events.ts'
@@ -35,7 +35,7 @@ const retryToMs = 5000
 /** How often a batch may be started before it is set aside: one that kills the process is found by this. */
 const startsMax = 25
 
-export function startEventWorker (redis: Redis, options: EventWorkerOptions): EventWorker {
+export function startEventWorker (redis: RedisClient, options: EventWorkerOptions): EventWorker {
   let closing = false
   let held = false
   let storing = false

@@ -1,5 +1,5 @@
 /** Exports that were asked for. They expire; what they hold is not here. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { exportLifetimeMs, ownExportLifetimeMs, type ExportState, type ExportSum, type LedgerExport } from '../domain/export.ts'
 import type { ExportStore, OwnExport, OwnExportStore } from '../flows/export-ports.ts'
 import { accountPartition, keyIn, partitionOf } from './keys.ts'
@@ -8,7 +8,7 @@ import { orUnavailable } from './unavailable.ts'
 
 const outboxKind = 'exports'
 
-export function makeExportStore (redis: Redis): ExportStore {
+export function makeExportStore (redis: RedisClient): ExportStore {
   const outbox = makeOutbox<{ id: string }>(redis, outboxKind)
   const keyOf = (id: string): string => keyIn(partitionOf(id), 'export', id)
 
@@ -54,7 +54,7 @@ function stateOf (status: string, rowsDone: number, sum: string): ExportState {
   return { status: status === 'failed' ? status : 'running', rowsDone }
 }
 
-export function makeOwnExportStore (redis: Redis): OwnExportStore {
+export function makeOwnExportStore (redis: RedisClient): OwnExportStore {
   const keyOf = (accountId: string, id: string): string => keyIn(accountPartition(accountId), 'own-export', `${accountId}:${id}`)
 
   return orUnavailable<OwnExportStore>('export', {

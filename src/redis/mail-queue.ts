@@ -1,6 +1,6 @@
 /** Mail waits in a queue of its own, sealed, so that an answer never waits for a mail server. */
 import { Queue, UnrecoverableError, Worker } from 'bullmq'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import { queuePrefix } from './event-queue.ts'
 
@@ -16,7 +16,7 @@ export interface MailQueue {
   close: () => Promise<void>
 }
 
-export function makeMailQueue (redis: Redis): MailQueue {
+export function makeMailQueue (redis: RedisClient): MailQueue {
   const queue = new Queue<MailJob>(mailQueueName, {
     connection: redis,
     prefix: queuePrefix,
@@ -43,7 +43,7 @@ export interface MailWorkerOptions {
   onTrouble: (what: 'mail-failed') => void
 }
 
-export function startMailWorker (redis: Redis, { deliver, now, onTrouble }: MailWorkerOptions): { close: () => Promise<void> } {
+export function startMailWorker (redis: RedisClient, { deliver, now, onTrouble }: MailWorkerOptions): { close: () => Promise<void> } {
   const worker = new Worker<MailJob>(mailQueueName, async job => {
     if (now() >= job.data.expiresAt) throw new UnrecoverableError('expired')
     try {

@@ -1,6 +1,6 @@
 /** What was written in one atomic step with a state and is on its way to ClickHouse. It is taken out once it is there. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import { keyIn, partitionCount, partitionOf } from './keys.ts'
 
@@ -23,7 +23,7 @@ export interface Outbox<Entry> {
 }
 
 /** `kind` names the stream of each partition. */
-export function makeOutbox<Entry> (redis: Redis, kind: string): Outbox<Entry> {
+export function makeOutbox<Entry> (redis: RedisClient, kind: string): Outbox<Entry> {
   return {
     async add (name, entry) {
       try {
@@ -56,7 +56,7 @@ export function makeOutbox<Entry> (redis: Redis, kind: string): Outbox<Entry> {
 }
 
 /** A partition's entries from one place to another, oldest first. */
-export async function readStream<Entry> (redis: Redis, kind: string, partition: number, from: string, to: string, max: number): Promise<Array<Waiting<Entry>>> {
+export async function readStream<Entry> (redis: RedisClient, kind: string, partition: number, from: string, to: string, max: number): Promise<Array<Waiting<Entry>>> {
   const found = await redis.xrange(keyIn(partition, kind), from, to, 'COUNT', max)
   return found.map(([id, fields]) => {
     const { entry = '', ...notes } = Object.fromEntries(pairsOf(fields))

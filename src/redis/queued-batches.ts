@@ -1,5 +1,5 @@
 /** Reads the batches in the queue of events, those given up too, without taking any. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { HeldBatches } from '../flows/export-ports.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
@@ -15,7 +15,7 @@ export function batchKey (name: string): string {
 }
 
 /** All batches as they lie at one moment, so that none is missed that moves meanwhile; those stored while this reads are left out. */
-export async function * readBatches (redis: Redis): AsyncGenerator<ReadBatch[]> {
+export async function * readBatches (redis: RedisClient): AsyncGenerator<ReadBatch[]> {
   const answers = await redis.multi()
     .lrange(batchKey('wait'), 0, -1).lrange(batchKey('paused'), 0, -1).lrange(batchKey('active'), 0, -1)
     .zrange(batchKey('delayed'), '0', '-1').zrange(batchKey('failed'), '0', '-1').exec()
@@ -33,7 +33,7 @@ export async function * readBatches (redis: Redis): AsyncGenerator<ReadBatch[]> 
   }
 }
 
-export function makeHeldBatches (redis: Redis): HeldBatches {
+export function makeHeldBatches (redis: RedisClient): HeldBatches {
   return {
     async * of (accountId) {
       try {

@@ -1,19 +1,20 @@
 /** Puts back what a Redis that was lost, or that is an older copy, no longer knows. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import { subjectKey, subjectOf, type LedgerEntry } from '../domain/ledger.ts'
 import type { RecordReader, RestoredState } from '../flows/ledger-ports.ts'
 import { encodeRecord, policyKey, recordKey } from './consent-store.ts'
-import { keyIn, partitionCount, partitionOf, wholeKey } from './keys.ts'
+import { keyIn, partitionCount, partitionOf } from './keys.ts'
 import { readStream } from './outbox.ts'
 import { parseRecord } from './stored-record.ts'
 import { orUnavailable } from './unavailable.ts'
+import { isWhole, noteWhole } from './whole-mark.ts'
 
 const partitions = Array.from({ length: partitionCount }, (_, partition) => partition)
 const countKey = (partition: number): string => keyIn(partition, 'ledger-count')
 const entriesPerRead = 1000
 
 /** Reads records as they lie there, whether or not the state is whole. */
-export function makeRecordReader (redis: Redis): RecordReader {
+export function makeRecordReader (redis: RedisClient): RecordReader {
   return orUnavailable<RecordReader>('consent', {
     async read (subject) {
       const text = await redis.get(recordKey(subject))
@@ -22,7 +23,7 @@ export function makeRecordReader (redis: Redis): RecordReader {
   })
 }
 
-export function makeRestoredState (redis: Redis): RestoredState {
+export function makeRestoredState (redis: RedisClient): RestoredState {
   return orUnavailable<RestoredState>('consent', {
     ...makeRecordReader(redis),
 
@@ -53,10 +54,8 @@ export function makeRestoredState (redis: Redis): RestoredState {
       await Promise.all(partitions.map(async partition => await redis.raiseCount(countKey(partition), counts[partition] ?? 0)))
     },
 
-    isWhole: async () => await redis.exists(wholeKey) === 1,
+    isWhole: async () => await isWhole(redis),
 
-    async noteWhole () {
-      await redis.set(wholeKey, '1')
-    }
+    noteWhole: async () => { await noteWhole(redis) }
   })
 }

@@ -1,5 +1,5 @@
 /** How each account is protected: factors, failures, locks. Every change is one script, with its log entry and its token. */
-import type { Redis } from 'ioredis'
+import { serversOf, type RedisClient } from './servers.ts'
 import { attemptsPerEnrolment, backupCodeSymbols } from '../domain/verification.ts'
 import type { SecurityEvent } from '../domain/security-event.ts'
 import type { AccountSecurity, DueLook, Enrolment, SealedKind, SecurityStore, SecurityWrite } from '../flows/verification-ports.ts'
@@ -26,7 +26,7 @@ const sealedFields: Readonly<Record<SealedKind, string>> = { authenticator: 'tot
 const keptAfterMs = 3_600_000
 const looksMax = 100
 
-export function makeSecurityStore (redis: Redis): SecurityStore {
+export function makeSecurityStore (redis: RedisClient): SecurityStore {
   const keyOf = (accountId: string): string => keyIn(accountPartition(accountId), 'security', accountId)
   const enrolmentKey = (accountId: string, id: string): string => keyIn(accountPartition(accountId), 'enrolment', `${accountId}:${id}`)
 
@@ -123,9 +123,11 @@ export function makeSecurityStore (redis: Redis): SecurityStore {
 }
 
 /** Every account that something is known of, in no order, some perhaps twice. */
-export async function * securedAccounts (redis: Redis): AsyncIterable<string> {
-  for await (const keys of redis.scanStream({ match: keyIn(0, 'security', '*').replace('{0}', '{*}'), count: 500 })) {
-    for (const key of keys as string[]) yield key.replace(/^assent:\{[0-9]+\}:security:/, '')
+export async function * securedAccounts (redis: RedisClient): AsyncIterable<string> {
+  for (const server of serversOf(redis)) {
+    for await (const keys of server.scanStream({ match: keyIn(0, 'security', '*').replace('{0}', '{*}'), count: 500 })) {
+      for (const key of keys as string[]) yield key.replace(/^assent:\{[0-9]+\}:security:/, '')
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** The stream of the security log with a second reader: the letters about its entries are queued before these leave it. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from './servers.ts'
 import type { SecurityEvent } from '../domain/security-event.ts'
 import { keyIn, partitionCount } from './keys.ts'
 import { readStream, type Waiting } from './outbox.ts'
@@ -15,7 +15,7 @@ export interface ToldStream {
 
 const kind = 'security-log'
 
-export function makeToldStream (redis: Redis): ToldStream {
+export function makeToldStream (redis: RedisClient): ToldStream {
   const cursorKey = (partition: number): string => keyIn(partition, `${kind}-told`)
   const readAll = async (read: (partition: number, cursor: string | null) => Promise<Array<Waiting<SecurityEvent>>>): Promise<Array<Waiting<SecurityEvent>>> =>
     (await Promise.all(Array.from({ length: partitionCount }, async (_, partition) => await read(partition, await redis.get(cursorKey(partition)))))).flat()

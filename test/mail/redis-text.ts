@@ -1,13 +1,13 @@
 /** Everything that a Redis holds, as text: every key and every value, of whatever type. */
-import type { Redis } from 'ioredis'
+import type { RedisClient } from '../../src/redis/servers.ts'
 
-export async function readAll (redis: Redis): Promise<string> {
+export async function readAll (redis: RedisClient): Promise<string> {
   const found: unknown[] = []
   for (const key of await redis.keys('*')) found.push(key, await readValue(redis, key, await redis.type(key)))
   return JSON.stringify(found)
 }
 
-async function readValue (redis: Redis, key: string, type: string): Promise<unknown> {
+async function readValue (redis: RedisClient, key: string, type: string): Promise<unknown> {
   switch (type) {
     case 'none': return undefined // It has gone since the keys were listed.
     case 'string': return (await redis.getBuffer(key))?.toString('latin1')

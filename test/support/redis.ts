@@ -2,12 +2,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { connectForRequests } from '../../src/redis/client.ts'
 import { startEmbeddedRedis } from '../../src/redis/embedded.ts'
+import type { RedisClient } from '../../src/redis/servers.ts'
 
-export async function startRedis (t: Test): Promise<{ redis: Redis, socketPath: string }> {
+export async function startRedis (t: Test): Promise<{ redis: RedisClient, socketPath: string }> {
   const dir = await mkdtemp(join(tmpdir(), 'assent-redis-'))
   const socketPath = join(dir, 'redis.sock')
   const embedded = await startEmbeddedRedis({ dir, socketPath, readyWithinMs: 60_000, onRestart: () => {} })
