@@ -1,6 +1,6 @@
 /** Puts together what tells people of their account's protection, keeps the log of it, and does what is due. */
 import type { ClickHouseClient } from '@clickhouse/client'
-import type { Redis } from 'ioredis'
+import type { RedisClient } from '../redis/servers.ts'
 import { makeSecurityLog, type SecurityLog } from '../clickhouse/security-log.ts'
 import { makeAddressBox } from '../crypto/address-box.ts'
 import type { SecurityEvent } from '../domain/security-event.ts'
@@ -23,7 +23,7 @@ const noticeLifetimeMs = 7 * 86_400_000
 const entriesMax = 100
 
 /** Lists what the log says of an account; waits for what is on its way there. */
-export function makeSecurityEventList (redis: Redis, client: ClickHouseClient): SecurityLog['list'] {
+export function makeSecurityEventList (redis: RedisClient, client: ClickHouseClient): SecurityLog['list'] {
   const outbox = makeOutbox<SecurityEvent>(redis, 'security-log')
   const log = makeSecurityLog(client)
   return async (accountId, limit, before) => {
