@@ -33,7 +33,11 @@ const shape = z.object({
   CLICKHOUSE_URL: url('http', 'https').optional(),
   CLICKHOUSE_USER: text.default('default'),
   CLICKHOUSE_PASSWORD: z.string().default(''),
+  CLICKHOUSE_READER_USER: text.optional(),
+  CLICKHOUSE_READER_PASSWORD: z.string().default(''),
   CLICKHOUSE_DATABASE: text.default('default'),
+  CLICKHOUSE_CA_FILE: text.optional(),
+  CLICKHOUSE_CLUSTER: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be a name of letters, digits and underscores').optional(),
   CLICKHOUSE_COMPRESSION: flag.default(true),
   CLICKHOUSE_TIMEOUT: duration.default(30_000),
   SMTP_URL: url('smtp', 'smtps').optional(),
@@ -102,6 +106,9 @@ function findConflicts (settings: Settings): string[] {
   // Who forgets NODE_ENV must not give tokens to everybody who asks.
   if (settings.NODE_ENV !== 'production' && settings.DEV_TOOLS === undefined && !/^(?:localhost|::1|127(?:\.[0-9]+){3})$/.test(settings.HOST)) {
     problems.push('DEV_TOOLS must be on or off, or NODE_ENV production, when HOST is reached by others')
+  }
+  for (const name of ['CLICKHOUSE_READER_USER', 'CLICKHOUSE_CA_FILE', 'CLICKHOUSE_CLUSTER'] as const) {
+    if (settings[name] !== undefined && settings.CLICKHOUSE_URL === undefined) problems.push(`CLICKHOUSE_URL must be set where ${name} is`)
   }
   return problems
 }

@@ -122,5 +122,9 @@ t.test('settings that do not go together are refused', async t => {
     t.same(problemsOf({ ROLE: role }), ['REDIS_URL must be set for a ROLE other than all'])
     t.same(problemsOf({ ROLE: role, REDIS_URL: 'redis://cache.example' }), [])
   }
+  for (const name of ['CLICKHOUSE_READER_USER', 'CLICKHOUSE_CA_FILE', 'CLICKHOUSE_CLUSTER']) {
+    t.same(problemsOf({ [name]: 'x' }), [`CLICKHOUSE_URL must be set where ${name} is`])
+    t.same(problemsOf({ [name]: 'x', CLICKHOUSE_URL: 'https://clickhouse.example' }), [])
+  }
   t.same(problemsOf({ DEV_TOOLS: 'off' }), ['ISSUERS_FILE must be set when DEV_TOOLS is off', 'SMTP_URL must be set when DEV_TOOLS is off'])
 })

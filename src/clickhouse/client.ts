@@ -1,12 +1,19 @@
 /** ClickHouse through its official client: a remote server, or the engine in this process. */
 import { ClickHouseLogLevel, createClient, type ClickHouseClient, type ClickHouseClientConfigOptions, type ClickHouseError } from '@clickhouse/client'
+import { onReplicas } from './cluster.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 
 export interface RemoteOptions {
   url: string
   username: string
   password: string
+  /** Who reads for the privacy team; without, the same user, held to reading by its connection. */
+  reader?: { username: string, password: string } | undefined
   database: string
+  /** Authorities that the server's certificate may be signed by, PEM; without, those that Node brings. */
+  ca?: string | undefined
+  /** The cluster whose replicas hold the tables. */
+  cluster?: string | undefined
   compression: boolean
   requestTimeoutMs: number
 }
@@ -27,17 +34,19 @@ export function isClickHouseError (error: unknown): error is ClickHouseError {
 const readerLimits = { max_execution_time: 30, max_memory_usage: '2000000000', max_result_rows: '1000000' } as const
 
 export function connectRemote (options: RemoteOptions): ClickHouse {
-  const { url, username, password, database, requestTimeoutMs, compression } = options
+  const { url, username, password, database, ca, requestTimeoutMs, compression } = options
   const shared = {
     url, username, password, database,
     application: 'assent',
     request_timeout: requestTimeoutMs,
     compression: { request: compression, response: compression },
     max_open_connections: 10,
+    ...ca === undefined ? {} : { tls: { ca_cert: Buffer.from(ca) } },
     log: { level: ClickHouseLogLevel.OFF } // It would quote statements and rows; who calls says what failed.
   }
-  const client = createClient(shared)
-  const reader = createClient({ ...shared, clickhouse_settings: { readonly: '1', ...readerLimits } })
+  const exact = options.cluster === undefined ? { write: {}, read: {} } : onReplicas
+  const client = createClient({ ...shared, clickhouse_settings: exact.write })
+  const reader = createClient({ ...shared, ...options.reader, clickhouse_settings: { readonly: '1', ...readerLimits, ...exact.read } })
   return { client, reader, close: async () => { await Promise.all([client.close(), reader.close()]) } }
 }
 

@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectRemote, openEmbedded, type ClickHouse } from '../clickhouse/client.ts'
+import { checkCluster } from '../clickhouse/cluster.ts'
 import { migrate } from '../clickhouse/migrate.ts'
 import type { Config } from '../config.ts'
 import { configuredSecrets, developmentSecrets, type Secrets } from '../crypto/secrets.ts'
@@ -93,7 +94,10 @@ async function openClickHouse (config: Config, dataDir: string | undefined, clos
       url: config.CLICKHOUSE_URL,
       username: config.CLICKHOUSE_USER,
       password: config.CLICKHOUSE_PASSWORD,
+      reader: config.CLICKHOUSE_READER_USER === undefined ? undefined : { username: config.CLICKHOUSE_READER_USER, password: config.CLICKHOUSE_READER_PASSWORD },
       database: config.CLICKHOUSE_DATABASE,
+      ca: await readCa('CLICKHOUSE_CA_FILE', config.CLICKHOUSE_CA_FILE),
+      cluster: config.CLICKHOUSE_CLUSTER,
       compression: config.CLICKHOUSE_COMPRESSION,
       requestTimeoutMs: config.CLICKHOUSE_TIMEOUT
     })
@@ -103,11 +107,14 @@ async function openClickHouse (config: Config, dataDir: string | undefined, clos
     clickhouse = await openEmbedded(directory)
   }
   closers.push(clickhouse.close)
-  const { client } = clickhouse
-  await client.query({ query: 'SELECT 1', format: 'JSONEachRow' }).then(async answer => await answer.text()).catch((cause: unknown) => {
-    throw new Error(config.CLICKHOUSE_URL === undefined ? 'the embedded ClickHouse does not answer' : 'CLICKHOUSE_URL cannot be reached, or does not accept the user', { cause })
-  })
-  await migrate(client, migrationsDir)
+  const { client, reader } = clickhouse
+  const answers = async (asked: typeof client, otherwise: string): Promise<void> => {
+    await asked.query({ query: 'SELECT 1', format: 'JSONEachRow' }).then(async answer => await answer.text()).catch((cause: unknown) => { throw new Error(otherwise, { cause }) })
+  }
+  await answers(client, config.CLICKHOUSE_URL === undefined ? 'the embedded ClickHouse does not answer' : 'CLICKHOUSE_URL cannot be reached, or does not accept the user')
+  if (config.CLICKHOUSE_READER_USER !== undefined) await answers(reader, 'CLICKHOUSE_URL does not accept CLICKHOUSE_READER_USER')
+  if (config.CLICKHOUSE_CLUSTER !== undefined) await checkCluster(client, config.CLICKHOUSE_CLUSTER)
+  await migrate(client, migrationsDir, config.CLICKHOUSE_CLUSTER)
   return clickhouse
 }
 

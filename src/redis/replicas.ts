@@ -19,9 +19,11 @@ export function answerWhenReplicated (redis: RedisClient, replicas: number, with
     const [command, pipeline] = sent
     const answer = send(...sent)
     if (!/^eval(?:sha)?$/.test(command.name) || pipeline !== undefined || !(answer instanceof Promise)) return answer
-    return answer.then(async (value: unknown) => {
+    const settled = answer.then(async (value: unknown) => {
       await (asking ??= ask())
       return value
     })
+    settled.catch(() => {}) // The driver sends anew what a lost connection left open, and asks the first answer only.
+    return settled
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import t from 'tap'
 import { connectForRequests } from '../../src/redis/client.ts'
 import { makeFolder, runToEnd, startProcess, type ServiceProcess } from '../start/process.ts'
@@ -84,6 +85,22 @@ t.test('a server that has become a replica is left at the first write that it re
   await admin.replicaof('127.0.0.1', 1)
   await t.rejects(redis.set('key', 'value'), { message: /^READONLY/ })
   await eventually('the connection is another', async () => await redis.client('ID').catch(() => before) !== before)
+})
+
+t.test('a write that a lost connection left open is sent again, and fails its caller alone when no replica has it', async t => {
+  const { port, process: server, admin } = await startRedisServer(t)
+  const redis = connectForRequests({ form: 'single', nodes: [{ host: '127.0.0.1', port }], replicas: 1 })
+  t.teardown(() => { redis.disconnect() })
+  await redis.connect()
+  server.kill('SIGSTOP')
+  const written = redis.raiseCount('count', 7)
+  await sleep(100)
+  if (redis instanceof Redis) redis.stream.destroy()
+  await sleep(200)
+  server.kill('SIGCONT')
+  await t.rejects(written)
+  await eventually('it was carried out', async () => await admin.get('count') === '7')
+  await sleep(1500) // An error that nobody hears would end a service here, and fails this test.
 })
 
 t.test('sentinels that cannot be reached stop the start', async t => {

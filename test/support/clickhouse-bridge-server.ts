@@ -16,8 +16,8 @@ const settings = new Set((await (await client.query({ query: 'SELECT name FROM s
 /** What the server takes in an address beside settings. */
 const ownNames = new Set(['query', 'query_id', 'database', 'enable_http_compression', 'wait_end_of_query'])
 
-const switches: BridgeSwitches = { user: 'default', password: '', slowInserts: 0, slowMs: 0, droppedAnswers: 0 }
-const statistics: BridgeStatistics = { inserts: 0, compressedRequests: 0, compressedAnswers: 0 }
+const switches: BridgeSwitches = { user: 'default', password: '', reader: '', slowInserts: 0, slowMs: 0, droppedAnswers: 0 }
+const statistics: BridgeStatistics = { inserts: 0, readerQueries: 0, compressedRequests: 0, compressedAnswers: 0 }
 
 /** Limits of a server as it comes: `http_max_uri_size` lies higher, but what stands before one often lower; `http_max_field_value_size`. */
 const addressLengthMax = 16_384
@@ -49,7 +49,8 @@ async function answer (request: IncomingMessage, response: ServerResponse): Prom
   const sent = await buffer(request)
   const form = readForm(request, sent)
   const body = form?.get('query') ?? (isCompressed ? gunzipSync(sent) : sent).toString()
-  checkUser(request)
+  const mayWrite = checkUser(request)
+  if (!mayWrite) statistics.readerQueries++
   if ((request.url ?? '').length > addressLengthMax) throw new Refused(414, '1000', 'POCO_EXCEPTION', 'URI too long ')
   const parameters = { ...readAddress(searchParams), ...form === undefined ? {} : readAddress(new URLSearchParams([...form].filter(([name]) => name !== 'query'))) }
   const query = searchParams.get('query')
@@ -59,7 +60,7 @@ async function answer (request: IncomingMessage, response: ServerResponse): Prom
   if (isInsert) statistics.inserts++
   if (isInsert && switches.slowInserts-- > 0) await sleep(switches.slowMs)
 
-  const connection = searchParams.get('readonly') === '1' ? reader : client
+  const connection = !mayWrite || searchParams.get('readonly') === '1' ? reader : client
   const { stream } = await connection.exec({ query: statement, ...(Object.keys(parameters).length > 0 ? { query_params: parameters } : {}) })
   const result = await text(stream)
   if (isInsert && switches.droppedAnswers-- > 0) {
@@ -84,10 +85,13 @@ function readForm ({ headers }: IncomingMessage, sent: Buffer): Map<string, stri
   return new Map(fields)
 }
 
-function checkUser ({ headers }: IncomingMessage): void {
+/** Whether who asks may write. */
+function checkUser ({ headers }: IncomingMessage): boolean {
   const basic = Buffer.from(/^Basic (.+)$/.exec(headers.authorization ?? '')?.[1] ?? '', 'base64').toString()
   const given = headers.authorization === undefined ? `${String(headers['x-clickhouse-user'])}:${String(headers['x-clickhouse-key'])}` : basic
-  if (given !== `${switches.user}:${switches.password}`) throw new Refused(403, '516', 'AUTHENTICATION_FAILED', `${given.split(':', 1)[0] ?? ''}: Authentication failed: password is incorrect, or there is no user with such name. `)
+  if (given === `${switches.user}:${switches.password}`) return true
+  if (given !== '' && given === switches.reader) return false
+  throw new Refused(403, '516', 'AUTHENTICATION_FAILED', `${given.split(':', 1)[0] ?? ''}: Authentication failed: password is incorrect, or there is no user with such name. `)
 }
 
 /** The parameters of a statement, unescaped. What is neither a parameter nor a setting is refused, as the server does. */

@@ -9,6 +9,8 @@ import type { Test } from 'tap'
 export interface BridgeSwitches {
   user: string
   password: string
+  /** A user that may only read, as name:password. */
+  reader: string
   /** How many inserts from now on are held up by `slowMs` before they are carried out. */
   slowInserts: number
   slowMs: number
@@ -16,7 +18,7 @@ export interface BridgeSwitches {
   droppedAnswers: number
 }
 
-export interface BridgeStatistics { inserts: number, compressedRequests: number, compressedAnswers: number }
+export interface BridgeStatistics { inserts: number, readerQueries: number, compressedRequests: number, compressedAnswers: number }
 
 export interface Bridge {
   url: string

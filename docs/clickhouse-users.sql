@@ -1,0 +1,19 @@
+-- The users of a remote ClickHouse, each with no more than it needs. `assent` is the database of CLICKHOUSE_DATABASE;
+-- set passwords of your own. On a cluster add ON CLUSTER to each statement.
+
+CREATE DATABASE IF NOT EXISTS assent;
+
+-- CLICKHOUSE_USER: inserts, asks what is stored already, and deletes what is erased. It cannot change or drop anything else.
+CREATE USER IF NOT EXISTS assent_writer IDENTIFIED WITH sha256_password BY 'PASSWORD';
+GRANT SELECT, INSERT, ALTER DELETE ON assent.* TO assent_writer;
+GRANT SELECT ON system.mutations TO assent_writer;
+GRANT SELECT ON system.clusters TO assent_writer;
+
+-- What migrations need besides. It may be taken away again once a version has started: with nothing to apply a start only reads.
+GRANT CREATE TABLE, DROP TABLE, CREATE VIEW, DROP VIEW, ALTER ADD COLUMN, ALTER ADD INDEX, ALTER MATERIALIZE INDEX ON assent.* TO assent_writer;
+GRANT CLUSTER ON *.* TO assent_writer;
+
+-- CLICKHOUSE_READER_USER: what the privacy team asks, and exports. Give its profile no `readonly`: the connection sets that
+-- with limits of its own, which a profile that is read-only already would refuse.
+CREATE USER IF NOT EXISTS assent_reader IDENTIFIED WITH sha256_password BY 'PASSWORD';
+GRANT SELECT ON assent.* TO assent_reader;
