@@ -14,8 +14,8 @@ interface Group { servers: RedisServer[], primary: () => RedisServer, replica: (
 
 /** A primary with a replica, three sentinels, and a service that waits for the replica before it acknowledges. */
 async function startGroup (t: Parameters<typeof startRedisServer>[0]): Promise<Group> {
-  const first = await startRedisServer(t, ['--min-replicas-to-write', '1', '--repl-diskless-sync-delay', '0'])
-  const second = await startRedisServer(t, ['--min-replicas-to-write', '1', '--repl-diskless-sync-delay', '0', '--replicaof', '127.0.0.1', String(first.port)])
+  const first = await startRedisServer(t, ['--repl-diskless-sync-delay', '0'])
+  const second = await startRedisServer(t, ['--repl-diskless-sync-delay', '0', '--replicaof', '127.0.0.1', String(first.port)])
   await eventually('the replica is connected', async () => (await first.admin.info('replication')).includes('state=online'))
   const sentinels = await Promise.all([1, 2, 3].map(async () => await startSentinel(t, first.port, 2)))
   await eventually('the sentinels know each other and the replica', async () => {
@@ -47,15 +47,16 @@ t.test('a primary that dies under load takes nothing with it that was acknowledg
   const { token } = await signIn(service, 'ada', 'product_analytics')
   const load = startLoad(t, () => service, token)
   await eventually('the load runs', async () => load.acknowledged() > 500)
-  // What the primary takes while its replica stands still is lost with it, so none of it may be acknowledged.
+  // What the primary takes while its replica is cut off is lost with it, so none of it may be acknowledged.
   second!.process.kill('SIGSTOP')
+  await first!.admin.call('CLIENT', 'KILL', 'TYPE', 'replica')
   await sleep(500)
   await first!.kill()
   second!.process.kill('SIGCONT')
   const before = load.acknowledged()
   await eventually('the replica is the primary', async () => primary() === second, 60_000)
   // Alone it acknowledges nothing: it waits for a replica of its own.
-  const replacement = await startRedisServer(t, ['--min-replicas-to-write', '1', '--replicaof', '127.0.0.1', String(second!.port)])
+  const replacement = await startRedisServer(t, ['--replicaof', '127.0.0.1', String(second!.port)])
   await eventually('the load goes on', async () => load.acknowledged() > before + 500, 60_000)
   t.match(await replacement.admin.info('replication'), /role:slave/)
   t.match((await service.call('GET', '/v1/me/privacy', { token })).body['account'], { product_analytics: { state: 'granted' } })
