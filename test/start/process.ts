@@ -19,22 +19,25 @@ export interface ServiceProcess extends Api {
 
 type Environment = Record<string, string>
 
+/** Who cleans up: a test, or what runs without one. */
+export type Owner = Pick<Test, 'teardown'>
+
 /** A directory that goes when the test ends. Its path is short enough for sockets. */
-export async function makeFolder (t: Test): Promise<string> {
+export async function makeFolder (t: Owner): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'assent-test-'))
   t.teardown(async () => { await rm(folder, { recursive: true, force: true, maxRetries: 5 }) })
   return folder
 }
 
 /** Runs a start that is expected to end by itself. */
-export async function runToEnd (t: Test, environment: Environment, args: readonly string[] = []): Promise<Ended> {
+export async function runToEnd (t: Owner, environment: Environment, args: readonly string[] = []): Promise<Ended> {
   const { child, ended, url } = launch(t, environment, args)
   void url.then(() => child.kill('SIGKILL')) // It has started after all.
   return await ended
 }
 
 /** Starts the service, and resolves when it says that it listens. */
-export async function startProcess (t: Test, environment: Environment): Promise<ServiceProcess> {
+export async function startProcess (t: Owner, environment: Environment): Promise<ServiceProcess> {
   const { child, ended, url } = launch(t, environment)
   const found = await Promise.race([url, ended])
   if (typeof found !== 'string') throw new Error(`the service has not started: ${found.stderr}`)
@@ -49,7 +52,7 @@ export async function startProcess (t: Test, environment: Environment): Promise<
   }
 }
 
-function launch (t: Test, environment: Environment, args: readonly string[] = []): { child: ChildProcess, ended: Promise<Ended>, url: Promise<string> } {
+function launch (t: Owner, environment: Environment, args: readonly string[] = []): { child: ChildProcess, ended: Promise<Ended>, url: Promise<string> } {
   const child = spawn(process.execPath, [join(root, 'src', 'main.ts'), ...args], {
     env: { PATH: process.env['PATH'], PORT: '0', LOG_LEVEL: 'warn', ...environment }, stdio: ['ignore', 'pipe', 'pipe']
   })

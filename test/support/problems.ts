@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { Answer } from './api.ts'
 
 /** Words of a library or a stack, which no answer may hold. */
-const innards = /node_modules|\.ts:|FST_|ERR_|HPE_|Zod|at Object|DB::Exception|Invalid (?:input|option|string|key|element)|Too (?:small|big)|Unrecognized key/
+export const innards = /node_modules|\.ts:|FST_|ERR_|HPE_|Zod|at Object|DB::Exception|Invalid (?:input|option|string|key|element)|Too (?:small|big)|Unrecognized key/
 
 /** Asserts that an answer is the whole problem document of one kind. `instance` is the path that was asked for. */
 export function isProblem (t: Test, { status, headers, body }: Answer, expected: number, slug: string, instance: string, about: string = slug): void {

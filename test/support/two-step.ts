@@ -1,7 +1,6 @@
 /** People with 2-step verification, as their authenticator app and their mailbox see it. */
 import { generate } from 'otplib'
-import { signIn, type Answer, type Person } from './api.ts'
-import type { TestService } from './service.ts'
+import { signIn, type Answer, type Api, type Person } from './api.ts'
 
 export interface TwoStepPerson extends Person {
   secret: string
@@ -44,7 +43,7 @@ export async function wrongCodeOf (secret: string): Promise<string> {
 }
 
 /** `pass`: lets time pass, so that an app's next code can be had at once. */
-export function makeTwoStepClient (service: TestService, pass: (ms: number) => void): TwoStepClient {
+export function makeTwoStepClient (service: Api, pass: (ms: number) => void): TwoStepClient {
   const call: TwoStepClient['call'] = async ({ token }, method, path, verification, body) => await service.call(method, path, {
     token, ...(body === undefined ? {} : { body }), headers: verification === undefined ? {} : { 'verification-token': verification }
   })
