@@ -36,6 +36,7 @@ const retryToMs = 5000
 const startsMax = 25
 
 export function startEventWorker (redis: RedisClient, options: EventWorkerOptions): EventWorker {
+  const startedAt = Date.now()
   let closing = false
   let held = false
   let storing = false
@@ -108,9 +109,10 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
   const process = async (job: Job<QueuedBatch>, token?: string): Promise<void> => {
     if (!options.isReadable(job.data)) return await park(job, token)
     await new Promise<void>((resolve, reject) => {
-      const again = job.attemptsMade > 0 || job.stalledCounter > 0
-      const waiting = { batch: job.data, again, done: resolve, failed: reject }
-      if (again) {
+      const retried = job.attemptsMade > 0 || job.stalledCounter > 0
+      // What was queued before this writer started may come from a backup of Redis, and be stored already.
+      const waiting = { batch: job.data, again: retried || job.timestamp < startedAt, done: resolve, failed: reject }
+      if (retried) {
         alone.push(waiting)
       } else {
         gathered.push(waiting)

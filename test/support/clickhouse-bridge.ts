@@ -1,7 +1,7 @@
 /** Starts a stand-in for a remote ClickHouse server, and makes it misbehave. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -22,6 +22,8 @@ export interface BridgeStatistics { inserts: number, readerQueries: number, comp
 
 export interface Bridge {
   url: string
+  /** Where it keeps its data. */
+  directory: string
   /** Turns switches, and tells what it has done so far. */
   set: (switches: Partial<BridgeSwitches>) => Promise<BridgeStatistics>
   kill: () => Promise<void>
@@ -29,8 +31,10 @@ export interface Bridge {
   start: () => Promise<void>
 }
 
-export async function startBridge (t: Test): Promise<Bridge> {
+/** `copy`: the data to begin with. */
+export async function startBridge (t: Test, copy?: string): Promise<Bridge> {
   const directory = await mkdtemp(join(tmpdir(), 'assent-bridge-'))
+  if (copy !== undefined) await cp(copy, directory, { recursive: true })
   let port = 0
   let child: ChildProcess
   let switched: Partial<BridgeSwitches> = {}
@@ -58,5 +62,5 @@ export async function startBridge (t: Test): Promise<Bridge> {
     await kill()
     await rm(directory, { recursive: true, force: true })
   })
-  return { get url () { return `http://127.0.0.1:${String(port)}` }, set, kill, start }
+  return { directory, get url () { return `http://127.0.0.1:${String(port)}` }, set, kill, start }
 }

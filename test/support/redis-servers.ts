@@ -13,6 +13,8 @@ export const tlsDir = join(import.meta.dirname, '..', 'fixtures', 'tls')
 
 export interface RedisServer {
   port: number
+  /** Where it keeps its data. */
+  dir: string
   process: ChildProcess
   /** A connection of the test's own, as an administrator. */
   admin: Redis
@@ -72,7 +74,7 @@ async function launch (t: Test, dir: string, port: number, args: readonly string
     await rm(dir, { recursive: true, force: true, maxRetries: 5 })
   })
   await admin.ping()
-  return { port, process: child, admin, kill }
+  return { port, dir, process: child, admin, kill }
 }
 
 async function freePort (): Promise<number> {
