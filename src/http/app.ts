@@ -1,4 +1,5 @@
 /** The HTTP service: every registration in the order in which a request meets it. */
+import type { Socket } from 'node:net'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
@@ -6,7 +7,7 @@ import type { Scope } from '../domain/caller.ts'
 import { registerAuth, type TokenIssuer } from './auth.ts'
 import { registerBody, type BodyLimits } from './body.ts'
 import { document } from './document.ts'
-import { answerBrokenRequest, answerUnroutable, registerErrors } from './errors.ts'
+import { answerUnroutable, makeBrokenRequests, registerErrors } from './errors.ts'
 import { compileShape } from './faults.ts'
 import { registerMethodNotAllowed } from './method-not-allowed.ts'
 import { answerHeaders, pageHeaders, Problem, type ProblemSlug } from './problem.ts'
@@ -42,9 +43,10 @@ export interface AppOptions {
 const paramLengthMax = 512
 /** The browser of the documentation sets styles in its markup. */
 const documentationPolicy = `${pageHeaders['content-security-policy']}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'`
-const timeouts = { headersMs: 8000, requestMs: 10_000, checkEveryMs: 1000 }
+const timeouts = { headersMs: 8000, requestMs: 10_000, checkEveryMs: 1000, stalledAnswerMs: 10_000 }
 
 export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
+  const brokenRequests = makeBrokenRequests()
   const app = fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -55,7 +57,7 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
     forceCloseConnections: 'idle',
     // A request that comes while the server closes is served: what it needs is closed later.
     return503OnClosing: false,
-    clientErrorHandler: answerBrokenRequest,
+    clientErrorHandler: brokenRequests.answer,
     frameworkErrors: answerUnroutable,
     onProtoPoisoning: 'error',
     rewriteUrl: routableUrl,
@@ -69,6 +71,8 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   // Node would refuse it by itself; so it meets what every request meets.
   app.server.on('checkExpectation', (request, response) => { app.routing(request, response) })
   app.addHook('onRequest', async (request, reply) => {
+    brokenRequests.note(reply.raw)
+    reply.raw.setTimeout(timeouts.stalledAnswerMs, () => { closeStalledReader(request.raw.socket) })
     reply.headers(answerHeaders)
     if (options.isStopping()) reply.header('connection', 'close')
     refuseHosts(request)
@@ -89,6 +93,11 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   app.get('/openapi.json', { config: { public: true }, schema: { summary: 'This document', tags: ['operators'] } }, async () => app.swagger())
   finishMethods()
   return app
+}
+
+/** Nothing has moved for a while: a client that takes no more of its answer would keep what makes it. Work may take its time. */
+function closeStalledReader (socket: Socket): void {
+  if (socket.writableLength > 0) socket.destroy()
 }
 
 /** A request names the host it is for, and one only (RFC 9112 section 3.2): what stands in between may have looked at the other. */

@@ -1,5 +1,5 @@
 /** Turns whatever went wrong into a problem document. No stack and no library's words go out. */
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Unavailable } from '../domain/unavailable.ts'
@@ -45,20 +45,42 @@ export function answerUnroutable (error: FastifyError, _request: FastifyRequest,
   sendProblem(reply, new Problem(ofFastify[error.code] ?? 'invalid-request'))
 }
 
-/** Answers what is no HTTP request that could be routed, and closes. */
-export function answerBrokenRequest (error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
+/** Answers what is no HTTP request, or no more of one, and closes. */
+export interface BrokenRequests {
+  /** To be told of every response that is begun. */
+  note: (response: ServerResponse) => void
+  answer: (error: Error & { code?: string }, socket: Socket) => void
+}
+
+export function makeBrokenRequests (): BrokenRequests {
+  const latest = new WeakMap<Socket, ServerResponse>()
+  return {
+    note (response) { latest.set(response.req.socket, response) },
+    answer (error, socket) {
+      if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+      else if (isAnswered(latest.get(socket))) socket.destroySoon()
+      else socket.end(answerTo(error))
+    }
   }
+}
+
+/**
+ * Whether what is broken belongs to a request that has its answer, or would end up inside of one: a second answer would
+ * be taken for that to the next request, which on a proxy's connection is somebody else's.
+ */
+function isAnswered (response: ServerResponse | undefined): boolean {
+  return response?.headersSent === true && (!response.req.complete || !response.writableFinished)
+}
+
+function answerTo (error: { code?: string }): string {
   const slug: ProblemSlug = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
     ? 'request-timeout'
     : error.code === 'HPE_HEADER_OVERFLOW' ? 'headers-too-large' : 'invalid-request'
   const { status } = problems[slug]
   const body = JSON.stringify(problemDocument(slug, {}, ''))
-  socket.end([
+  return [
     `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}`, 'Content-Type: application/problem+json',
     ...Object.entries(answerHeaders).map(([name, value]) => `${name}: ${value}`),
     `Content-Length: ${String(Buffer.byteLength(body))}`, 'Connection: close', '', body
-  ].join('\r\n'))
+  ].join('\r\n')
 }

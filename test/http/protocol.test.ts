@@ -42,6 +42,17 @@ t.test('a request that two readers could cut in two ways is refused, and nothing
   }
 })
 
+t.test('a request that breaks after it was answered is not answered again', async t => {
+  const stranger = head('POST /v1/events HTTP/1.1', 'Host: here', 'Content-Type: application/json', 'Transfer-Encoding: chunked')
+  for (const rest of ['5\r\n{"a"}zz\r\n0\r\n\r\n', '3\r\n{"a":1}\r\n0\r\n\r\n', '']) {
+    const { socket, ended } = openRaw(service.service.url, stranger + rest)
+    if (rest === '') socket.end()
+    const [answer, ...more] = readAnswers(await ended)
+    isProblem(t, answer!, 401, 'invalid-token', '/v1/events', rest)
+    t.same(more, [], 'whoever shares the connection would take it for another answer')
+  }
+})
+
 t.test('a request names one host', async t => {
   for (const hosts of [[], ['Host: a', 'Host: b'], ['Host: a', 'Host: a']]) {
     const [answer, ...more] = await send(head('GET /health/live HTTP/1.1', ...hosts) + smuggled)

@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { heartbeat, makeEvent } from '../support/api.ts'
+import { isProblem } from '../support/problems.ts'
+import { head, openRaw, readAnswers, type RawConnection } from '../support/raw-http.ts'
+import { makeFolder, startProcess } from '../start/process.ts'
+
+const service = await startProcess(t, { DATA_DIR: await makeFolder(t), RATE_LIMITS: 'off', UV_THREADPOOL_SIZE: '16' })
+const token = await service.token({ sub: 'ada', device_id: 'pc-1' })
+const ofEach = 700
+/** Far longer than any of them may stay. */
+const withinMs = 45_000
+
+const post = head('POST /v1/events HTTP/1.1', 'Host: here', `Authorization: Bearer ${token}`, 'Content-Type: application/json', 'Content-Length: 1000')
+
+/** Sends a byte a second, for as long as the service listens. */
+function drip ({ socket, ended }: RawConnection): void {
+  const dripping = setInterval(() => { socket.write('a') }, 1000)
+  void ended.finally(() => { clearInterval(dripping) })
+}
+
+t.test('2,000 clients that send or take next to nothing are closed, and no other client suffers', { timeout: 120_000 }, async t => {
+  const slowHeads = Array.from({ length: ofEach }, () => openRaw(service.url, 'GET /health/live HTTP/1.1\r\nHost: here\r\nX-Slow: '))
+  const slowBodies = Array.from({ length: ofEach }, () => openRaw(service.url, post))
+  for (const connection of [...slowHeads, ...slowBodies]) drip(connection)
+  const idle = Array.from({ length: ofEach }, () => openRaw(service.url, ''))
+  t.teardown(() => { for (const { socket } of [...slowHeads, ...slowBodies, ...idle]) socket.destroy() })
+
+  for (let sent = 0; sent < 100; sent++) {
+    const { status } = await service.post(token, { events: [makeEvent(heartbeat)] })
+    if (status !== 202) t.fail(`a batch is answered ${String(status)}`)
+  }
+  t.equal((await service.call('GET', '/health/ready')).status, 200)
+
+  const closed = await Promise.race([Promise.all([...slowHeads, ...slowBodies, ...idle].map(async ({ ended }) => await ended)), sleep(withinMs, undefined, { ref: false })])
+  if (closed === undefined) throw new Error('some were still open')
+  for (const received of closed) {
+    const [answer] = readAnswers(received)
+    if (answer?.status !== 408) t.fail(`a slow client was answered ${String(answer?.status)}`)
+  }
+  isProblem(t, readAnswers(closed[0]!)[0]!, 408, 'request-timeout', '')
+  t.match((await service.call('GET', '/health/live')).body, { live: true })
+})
