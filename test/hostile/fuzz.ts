@@ -29,6 +29,8 @@ export interface FuzzReport {
   eventsRefused: number
   logLines: number
   peakMiB: number
+  /** Answers of 503 that were followed by another to the same request. */
+  toldToComeBack: number
 }
 
 const atOnce = 16
@@ -36,6 +38,8 @@ const perRound = 500
 const rawShare = 0.05
 const answerWithinMs = 60_000
 const raw = 'bytes on a socket'
+/** On a busy machine Redis may be late: then a client is told to come back. What makes the service say so each time is a fault. */
+const attemptsMax = 5
 
 export async function fuzz (owner: Owner, { seed, requests, say }: FuzzOptions): Promise<FuzzReport> {
   const world = await makeWorld(owner)
@@ -47,6 +51,7 @@ export async function fuzz (owner: Owner, { seed, requests, say }: FuzzOptions):
   const books = { accepted: new Set<string>(), refused: new Set<string>() }
   const earlier = new Set((await service.sql<{ event_id: string }>('SELECT event_id FROM events_v')).map(({ event_id: id }) => id))
   const started = Date.now()
+  let toldToComeBack = 0
 
   const count = (operation: string, status: string): void => {
     const row = answers.get(operation) ?? new Map<string, number>()
@@ -55,6 +60,7 @@ export async function fuzz (owner: Owner, { seed, requests, say }: FuzzOptions):
   const blame = (operation: string, found: readonly string[], example: string): void => {
     for (const fault of found) {
       const key = `${operation}: an answer ${fault}`
+      if (!faults.has(key)) say(key)
       faults.set(key, { example, ...faults.get(key), count: (faults.get(key)?.count ?? 0) + 1 })
     }
   }
@@ -66,7 +72,12 @@ export async function fuzz (owner: Owner, { seed, requests, say }: FuzzOptions):
     const sent = { method: asked.method, target, headers, body: whole.body?.bytes }
     const name = asked.operation.name
     try {
-      const answer = await client.send(service.url, sent, answerWithinMs)
+      let answer = await client.send(service.url, sent, answerWithinMs)
+      for (let attempt = 1; answer.status === 503 && attempt < attemptsMax; attempt++) {
+        toldToComeBack++
+        await sleep(attempt * 1000)
+        answer = await client.send(service.url, sent, answerWithinMs)
+      }
       count(name, String(answer.status))
       if (typeof answer.headers['etag'] === 'string' && asked.operation.path.startsWith('/v1/me/privacy')) world.noteEtag(asked.caller, answer.headers['etag'])
       const found = judge({ asked: whole, target, foreign }, answer)
@@ -96,17 +107,17 @@ export async function fuzz (owner: Owner, { seed, requests, say }: FuzzOptions):
     ].values()
     await Promise.all(Array.from({ length: atOnce }, async () => { for (const task of tasks) await task() }))
     done += size
-    if (!await isWell(world)) faults.set('the service is not alive and ready', { count: 1, example: `after ${String(done)} requests` })
+    if (!await again(async () => await isWell(world))) faults.set('the service is not alive and ready', { count: 1, example: `after ${String(done)} requests` })
     if (round % 4 === 3) {
       say(`${String(done)} of ${String(requests)} requests, ${(done / (Date.now() - started) * 1000).toFixed(0)}/s, ${String(faults.size)} kinds of faults`)
-      if (done < requests) await world.refresh()
+      if (done < requests) await again(async () => await world.refresh().then(() => true, () => false))
     }
   }
   client.close()
   const seconds = (Date.now() - started) / 1000
   const eventsStored = await checkStored(world, books, earlier, faults)
   const { logLines, peakMiB } = await checkLog(world, faults)
-  return { answers, faults, requests, seconds, eventsStored, eventsRefused: books.refused.size, logLines, peakMiB }
+  return { answers, faults, requests, seconds, eventsStored, eventsRefused: books.refused.size, logLines, peakMiB, toldToComeBack }
 }
 
 /** Notes which events were accepted, and says where that is not what must become of them. */
@@ -127,6 +138,15 @@ function keepBooks (books: { accepted: Set<string>, refused: Set<string> }, { ca
     books[expected === 'accepted' ? 'accepted' : 'refused'].add(id)
     return found === expected ? [] : [`says ${found} of an event that is to be ${expected} (${told.get(id)?.reason ?? 'nothing'})`]
   })
+}
+
+/** Asks until the answer is yes, as often as a request is tried. */
+async function again (ask: () => Promise<boolean>): Promise<boolean> {
+  for (let attempt = 1; attempt < attemptsMax; attempt++) {
+    if (await ask()) return true
+    await sleep(attempt * 1000)
+  }
+  return await ask()
 }
 
 async function isWell ({ service }: World): Promise<boolean> {

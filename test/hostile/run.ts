@@ -22,14 +22,14 @@ function readArguments (): { requests: number, seed: number } | undefined {
   return { requests: number('requests'), seed: number('seed') }
 }
 
-function renderReport ({ answers, faults, requests, seconds, eventsStored, eventsRefused, logLines, peakMiB }: FuzzReport): string {
+function renderReport ({ answers, faults, requests, seconds, eventsStored, eventsRefused, logLines, peakMiB, toldToComeBack }: FuzzReport): string {
   const rows = [...answers].sort(([a], [b]) => a < b ? -1 : 1).map(([operation, statuses]) => {
     const sum = [...statuses.values()].reduce((a, b) => a + b)
     return `| ${operation} | ${String(sum)} | ${[...statuses].sort().map(([status, count]) => `${status}: ${String(count)}`).join(', ')} |\n`
   })
   const found = [...faults].map(([fault, { count, example }]) => `  ${fault} (${String(count)} times)\n    ${example}\n`)
   return `| operation | requests | answers |\n|---|---|---|\n${rows.join('')}
-${String(requests)} requests in ${seconds.toFixed(0)} s; ${String(eventsStored)} events stored, ${String(eventsRefused)} refused; ${String(logLines)} lines of log; at most ${String(peakMiB)} MiB of memory
+${String(requests)} requests in ${seconds.toFixed(0)} s; ${String(eventsStored)} events stored, ${String(eventsRefused)} refused; ${String(logLines)} lines of log; at most ${String(peakMiB)} MiB of memory; ${String(toldToComeBack)} answers of 503 that were followed by another
 ${faults.size === 0 ? 'Everything was as promised.' : `Not as promised:\n${found.join('')}`}
 `
 }
