@@ -11,6 +11,7 @@ import type { TombstoneStore } from '../flows/erasure-ports.ts'
 import type { ConsentStore, DeviceRegister, PolicyStore, QueueBooks } from '../flows/ports.ts'
 import type { PostOffice } from '../mail/post-office.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import type { Trouble } from '../metrics/troubles.ts'
 
 export interface Parts {
   config: Config
@@ -32,7 +33,7 @@ export interface Parts {
   postOffice: PostOffice
   metrics: Metrics
   /** Counts and logs what should not happen. */
-  tell: (what: string, error?: unknown) => void
+  tell: (what: Trouble, error?: unknown) => void
   now: () => number
   newId: typeof randomUUID
 }

@@ -66,7 +66,7 @@ const compareEveryMs = 60_000
  * minute and whenever the connection was made anew. Returns what ends it.
  */
 export function guardState (
-  redis: RedisClient, clickhouse: ClickHouse, ledgerKey: Buffer, { say, tell, now }: { say: (line: string) => void, tell: (what: string, error?: unknown) => void, now: () => number }
+  redis: RedisClient, clickhouse: ClickHouse, ledgerKey: Buffer, { say, tell, now }: { say: (line: string) => void, tell: (what: 'redis-emptied' | 'rebuild-failed', error?: unknown) => void, now: () => number }
 ): () => Promise<void> {
   let isNew = false
   let compareAt = now() + compareEveryMs

@@ -11,6 +11,7 @@ import { letterAbout, writeLetter } from '../mail/letters.ts'
 import { accountPartition } from '../redis/keys.ts'
 import { makeOutbox } from '../redis/outbox.ts'
 import { makeToldStream } from '../redis/told-stream.ts'
+import type { Trouble } from '../metrics/troubles.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
 import { makeAccountSecurity } from './account-security.ts'
 import type { Parts } from './parts.ts'
@@ -51,7 +52,7 @@ export function startSecurityEvents (parts: Parts, { client }: ClickHouse): void
     await postOffice.post(writeLetter(to, language, letterAbout(event)), now() + noticeLifetimeMs, event.event_id)
   }
   const outbox = { peek: stream.told, remove: makeOutbox<SecurityEvent>(redis, 'security-log').remove }
-  const turns: ReadonlyArray<[turn: () => Promise<number>, idleMs: number, trouble: string]> = [
+  const turns: ReadonlyArray<[turn: () => Promise<number>, idleMs: number, trouble: Trouble]> = [
     [async () => await deliverSecurityEvents({ stream, openAddress, post, entriesMax }), pollMs, 'notices-failed'],
     [async () => await drainOutbox({ outbox, deliver: async waiting => { await log.insert(waiting.map(({ entry }) => entry)) }, entriesMax }), pollMs, 'outbox-drain-failed'],
     [async () => await settleAccounts(accountSecurity), settlePollMs, 'settling-failed']

@@ -5,6 +5,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Logger } from 'pino'
 import { loadCatalog } from '../catalog/load-catalog.ts'
 import { loadRegionPolicy } from '../catalog/load-region-policy.ts'
+import { insertErrorKinds } from '../clickhouse/insert-error.ts'
 import { runSql } from '../clickhouse/sql-console.ts'
 import type { Config } from '../config.ts'
 import { loadIssuers } from '../crypto/issuers.ts'
@@ -20,11 +21,13 @@ import { catalogRoutes } from '../http/routes/catalog.ts'
 import { consentRoutes } from '../http/routes/consent.ts'
 import { devRoutes } from '../http/routes/dev.ts'
 import { eventRoutes } from '../http/routes/events.ts'
-import { operatorRoutes } from '../http/routes/operators.ts'
+import { isReady, operatorRoutes, type Readiness } from '../http/routes/operators.ts'
 import { makeSmtpTransport } from '../mail/mailer.ts'
 import { makePostOffice } from '../mail/post-office.ts'
 import { makeMetrics } from '../metrics/metrics.ts'
+import type { Trouble } from '../metrics/troubles.ts'
 import { openStores, secretsOf } from './stores.ts'
+import { readBacklogs } from '../redis/backlog.ts'
 import { makeConsentStore } from '../redis/consent-store.ts'
 import { makeDeviceRegister } from '../redis/device-register.ts'
 import { makeEventQueue } from '../redis/event-queue.ts'
@@ -85,7 +88,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const privacyContact = config.PRIVACY_CONTACT ?? 'privacy@example.com'
 
   const stopping = { yes: false }
-  const trouble = { tell: (_what: string, _error?: unknown): void => {} }
+  const trouble = { tell: (_what: Trouble, _error?: unknown): void => {} }
   const { redis, redisForWorker, clickhouse } = await openStores(config, closers, what => { trouble.tell(what) })
   const secrets = await secretsOf(config)
   const say = (line: string): void => { process.stderr.write(`assent: ${line}\n`) }
@@ -103,7 +106,21 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const queue = makeEventQueue(redis)
   const mailQueue = makeMailQueue(redis)
   closers.push(queue.close, mailQueue.close)
-  const metrics = makeMetrics(queue.depth)
+  const readiness = async (): Promise<Readiness> => {
+    const [redisAnswers, whole, clickhouseAnswers, pending] = await Promise.all([
+      redis.ping().then(() => true, () => false),
+      isWhole(redis).catch(() => false),
+      clickhouse?.client.ping().then(({ success }) => success),
+      queue.depth().then(depth => depth.pending, () => null)
+    ])
+    return { stopping: stopping.yes, redis: redisAnswers, whole, clickhouse: clickhouseAnswers ?? null, pending }
+  }
+  const metrics = makeMetrics({
+    ready: async () => isReady(await readiness()),
+    queueDepth: queue.depth,
+    backlogs: async () => await readBacklogs(redis, now()),
+    pendingLetters: mailQueue.pending
+  }, insertErrorKinds)
   trouble.tell = (what, error) => {
     metrics.trouble(what)
     logger.warn({ what, kind: kindOf(error) }, 'trouble.noticed')
@@ -121,15 +138,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const routes: FastifyPluginAsync[] = []
   const metricsServer = config.METRICS_PORT === undefined ? undefined : makeMetricsServer(metrics.render)
   routes.push(operatorRoutes({
-    readiness: async () => {
-      const [redisAnswers, whole, clickhouseAnswers, pending] = await Promise.all([
-        redis.ping().then(() => true, () => false),
-        isWhole(redis).catch(() => false),
-        clickhouse?.client.ping().then(({ success }) => success),
-        queue.depth().then(depth => depth.pending, () => null)
-      ])
-      return { stopping: stopping.yes, redis: redisAnswers, whole, clickhouse: clickhouseAnswers ?? null, pending }
-    },
+    readiness,
     metrics: metricsServer === undefined ? metrics.render : undefined
   }))
 

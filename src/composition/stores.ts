@@ -22,7 +22,7 @@ export interface Stores {
 }
 
 type Closers = Array<() => Promise<unknown>>
-type OnTrouble = (what: string) => void
+type OnTrouble = (what: 'redis-restarted') => void
 
 const connectWithinMs = 10_000
 const migrationsDir = new URL('../../migrations', import.meta.url).pathname

@@ -1,13 +1,15 @@
 /** Puts together what works off the queues: the writer of events, the outboxes, the mail. */
 import { makeAccessLogTable } from '../clickhouse/access-log.ts'
 import { makePrivacyStatistics } from '../clickhouse/privacy-statistics.ts'
+import { insertErrorKind } from '../clickhouse/insert-error.ts'
 import { makeEventTable } from '../clickhouse/event-table.ts'
 import { makeLedgerTable, type PlacedEntry } from '../clickhouse/ledger-table.ts'
 import { makePolicyTable } from '../clickhouse/policy-table.ts'
 import type { LedgerEntry } from '../domain/ledger.ts'
-import { isReadable, type Access, type PolicyEntry } from '../flows/ports.ts'
+import { isReadable, type Access, type EventTable, type PolicyEntry } from '../flows/ports.ts'
 import { drainOutbox } from '../flows/drain-outbox.ts'
 import { makeStoreEvents } from '../flows/store-events.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { startEventWorker, type EventWorker } from '../redis/event-worker.ts'
 import { frameCodec } from '../redis/frame-codec.ts'
 import { startMailWorker } from '../redis/mail-queue.ts'
@@ -55,10 +57,10 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
   closers.push(auditing.stop)
 
   const mailRedis = redisForWorker()
-  const mailWorker = startMailWorker(mailRedis, { deliver: postOffice.deliver, now, onTrouble: tell })
+  const mailWorker = startMailWorker(mailRedis, { deliver: postOffice.deliver, now, onLetter: metrics.letter, onTrouble: tell })
   closers.push(async () => { await mailWorker.close(); mailRedis.disconnect() })
 
-  const store = makeStoreEvents({ catalog, consents, table: makeEventTable(clickhouse.client, now), frameCodec, now })
+  const store = makeStoreEvents({ catalog, consents, table: countInsertErrors(makeEventTable(clickhouse.client, now), metrics), frameCodec, now })
   startErasing(parts, clickhouse, store)
   const writerRedis = redisForWorker()
   const writer = startEventWorker(writerRedis, {
@@ -75,6 +77,20 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
   })
   closers.push(async () => { await writer.close(); writerRedis.disconnect() })
   return writer
+}
+
+function countInsertErrors (table: EventTable, metrics: Metrics): EventTable {
+  return {
+    ...table,
+    async insert (lines) {
+      try {
+        await table.insert(lines)
+      } catch (error) {
+        metrics.insertFailed(insertErrorKind(error, table.dataFaultOf(error) !== undefined))
+        throw error
+      }
+    }
+  }
 }
 
 /** When an outbox took an entry, by its id: Redis lets none come before another. */

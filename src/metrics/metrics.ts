@@ -1,20 +1,23 @@
 /** Counts and durations for Prometheus. Labels come from closed sets: no subject, payload or address is ever one. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { troubles, type Trouble } from './troubles.ts'
+import { makeWaitingGauges, type WaitingReaders } from './waiting.ts'
 
 export interface Metrics {
   received: (accepted: number, outcomes: ReadonlyArray<{ outcome: string, reason: string }>) => void
   stored: (stored: { stored: number, failed: number, dropped: ReadonlyMap<string, number> }, durationMs: number) => void
   answered: (answer: { method: string, route: string, status: number, durationMs: number }) => void
-  trouble: (what: string) => void
+  trouble: (what: Trouble) => void
+  /** An insert of events did not go through. */
+  insertFailed: (kind: string) => void
+  letter: (outcome: 'sent' | 'failed' | 'expired') => void
   /** How many requests of the last days do not add up. */
   uneven: (requests: number) => void
   render: () => Promise<{ type: string, text: string }>
 }
 
-interface Depth { pending: number, dead: number, oldestAgeMs: number }
-
-/** `queueDepth` is asked at each scrape; while it cannot be told, its gauges are left out. */
-export function makeMetrics (queueDepth: () => Promise<Depth>): Metrics {
+/** `insertErrorKinds`: all that `insertFailed` may be told, so that each is counted from 0. */
+export function makeMetrics (waiting: WaitingReaders, insertErrorKinds: readonly string[]): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -27,13 +30,18 @@ export function makeMetrics (queueDepth: () => Promise<Depth>): Metrics {
   const trouble = new Counter({ name: 'assent_trouble_total', help: 'Things that should not happen, by kind', labelNames: ['what'], registers })
   const insertRows = new Histogram({ name: 'assent_insert_rows', help: 'Rows per insert', buckets: [1, 10, 100, 500, 1000, 2000, 5000, 10_000, 20_000], registers })
   const insertSeconds = new Histogram({ name: 'assent_insert_seconds', help: 'From asking consent to stored', buckets: [0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30], registers })
+  const insertErrors = new Counter({ name: 'assent_insert_errors_total', help: 'Inserts of events that did not go through, by kind', labelNames: ['kind'], registers })
+  const letters = new Counter({ name: 'assent_mail_letters_total', help: 'Letters by what became of them; a failed one is tried again', labelNames: ['outcome'], registers })
   const requestSeconds = new Histogram({
     name: 'assent_request_seconds', help: 'From request to answer', labelNames: ['method', 'route', 'status'], buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5], registers
   })
-  const pending = new Gauge({ name: 'assent_queue_pending_jobs', help: 'Batches not yet stored', registers })
-  const dead = new Gauge({ name: 'assent_queue_dead_jobs', help: 'Batches set aside after too many starts', registers })
-  const oldest = new Gauge({ name: 'assent_queue_oldest_seconds', help: 'Age of the batch that has waited longest', registers })
   const uneven = new Gauge({ name: 'assent_books_uneven_requests', help: 'Requests of today and yesterday whose accepted events are not all stored, dropped or set aside', registers })
+
+  const bringUpToDate = makeWaitingGauges(registry, waiting)
+  // A rise is seen only from a value that was there before.
+  for (const what of troubles) trouble.inc({ what }, 0)
+  for (const kind of insertErrorKinds) insertErrors.inc({ kind }, 0)
+  for (const outcome of ['sent', 'failed', 'expired']) letters.inc({ outcome }, 0)
 
   return {
     received (acceptedCount, outcomes) {
@@ -55,16 +63,11 @@ export function makeMetrics (queueDepth: () => Promise<Depth>): Metrics {
       requestSeconds.observe({ method, route, status: String(status) }, durationMs / 1000)
     },
     trouble: what => { trouble.inc({ what }) },
+    insertFailed: kind => { insertErrors.inc({ kind }) },
+    letter: outcome => { letters.inc({ outcome }) },
     uneven: requests => { uneven.set(requests) },
     async render () {
-      try {
-        const depth = await queueDepth()
-        pending.set(depth.pending)
-        dead.set(depth.dead)
-        oldest.set(depth.oldestAgeMs / 1000)
-      } catch {
-        for (const gauge of [pending, dead, oldest]) gauge.remove()
-      }
+      await bringUpToDate()
       return { type: registry.contentType, text: await registry.metrics() }
     }
   }

@@ -13,6 +13,7 @@ interface MailJob { sealed: string, expiresAt: number }
 export interface MailQueue {
   /** Of letters with one id, at most one is taken, as long as the first waits and for an hour after it was sent. */
   add: (sealed: string, expiresAt: number, id?: string) => Promise<void>
+  pending: () => Promise<number>
   close: () => Promise<void>
 }
 
@@ -33,6 +34,7 @@ export function makeMailQueue (redis: RedisClient): MailQueue {
         throw new Unavailable('the mail queue', { cause })
       }
     },
+    pending: async () => await queue.getJobCountByTypes('waiting', 'active', 'delayed'),
     close: async () => { await queue.close() }
   }
 }
@@ -40,16 +42,22 @@ export function makeMailQueue (redis: RedisClient): MailQueue {
 export interface MailWorkerOptions {
   deliver: (sealed: string) => Promise<void>
   now: () => number
+  onLetter: (outcome: 'sent' | 'failed' | 'expired') => void
   onTrouble: (what: 'mail-failed') => void
 }
 
-export function startMailWorker (redis: RedisClient, { deliver, now, onTrouble }: MailWorkerOptions): { close: () => Promise<void> } {
+export function startMailWorker (redis: RedisClient, { deliver, now, onLetter, onTrouble }: MailWorkerOptions): { close: () => Promise<void> } {
   const worker = new Worker<MailJob>(mailQueueName, async job => {
-    if (now() >= job.data.expiresAt) throw new UnrecoverableError('expired')
+    if (now() >= job.data.expiresAt) {
+      onLetter('expired')
+      throw new UnrecoverableError('expired')
+    }
     try {
       await deliver(job.data.sealed)
+      onLetter('sent')
     } catch {
       // The queue keeps what a failure says, and a mail server's answer may name the address.
+      onLetter('failed')
       onTrouble('mail-failed')
       throw new Error('mail-failed')
     }

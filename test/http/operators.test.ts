@@ -41,6 +41,12 @@ t.test('for those who run it', async t => {
     t.equal(await metric(url, 'assent_insert_rows_count'), await metric(url, 'assent_insert_seconds_count'))
     t.equal(await metric(url, 'assent_request_seconds_count{method="POST",route="/v1/events",status="202"}'), 1)
     t.equal(await metric(url, 'assent_queue_dead_jobs'), 0)
+    for (const series of ['assent_trouble_total{what="batch-dead"}', 'assent_insert_errors_total{kind="disk-full"}', 'assent_mail_pending_letters']) {
+      t.equal(await metric(url, series), 0, `${series} is there before anything happens`)
+    }
+    t.equal(await metric(url, 'assent_mail_letters_total{outcome="sent"}'), 1)
+    t.equal(await metric(url, 'assent_ready'), 1)
+    await eventually('the ledger has left its outbox', async () => await metric(url, 'assent_backlog_entries{stream="ledger"}') === 0)
   })
 
   t.test('it counts what waits and what is dropped at the last moment', async t => {
@@ -79,7 +85,8 @@ t.test('for those who run it', async t => {
       isProblem(t, challenge, 503, 'verification-unavailable', '/v1/verification/challenges')
       isProblem(t, settings, 503, 'unavailable', '/v1/me/privacy/stop')
       t.match(metrics, /^assent_events_received_total 7$/m)
-      t.notMatch(metrics, /^assent_queue_pending_jobs/m, 'what cannot be told is left out')
+      t.notMatch(metrics, /^assent_(?:queue_pending_jobs|backlog_entries|mail_pending_letters)/m, 'what cannot be told is left out')
+      t.match(metrics, /^assent_ready 0$/m)
     })
     await eventually('it is ready', async () => (await service.call('GET', '/health/ready')).status === 200)
     t.match(await service.post(ada.token, { events: [makeEvent(heartbeat)] }), { status: 202 })

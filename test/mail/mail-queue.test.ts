@@ -7,19 +7,20 @@ import { readAll } from './redis-text.ts'
 
 const { redis, socketPath } = await startRedis(t)
 
-interface Post { queue: MailQueue, clock: { ms: number }, delivered: string[], troubles: string[] }
+interface Post { queue: MailQueue, clock: { ms: number }, delivered: string[], troubles: string[], letters: string[] }
 
 /** A queue with a worker whose time is the test's. `deliver` may throw. */
 async function open (t: Test, deliver: (sealed: string) => void = () => {}): Promise<Post> {
   const workerRedis = connectForWorker({ socketPath })
   const queue = makeMailQueue(redis)
-  const post: Post = { queue, clock: { ms: 1_000_000 }, delivered: [], troubles: [] }
+  const post: Post = { queue, clock: { ms: 1_000_000 }, delivered: [], troubles: [], letters: [] }
   const worker = startMailWorker(workerRedis, {
     deliver: async sealed => {
       deliver(sealed)
       post.delivered.push(sealed)
     },
     now: () => post.clock.ms,
+    onLetter: outcome => { post.letters.push(outcome) },
     onTrouble: what => { post.troubles.push(what) }
   })
   t.teardown(async () => {
@@ -34,12 +35,13 @@ async function open (t: Test, deliver: (sealed: string) => void = () => {}): Pro
 const isEmpty = async (): Promise<boolean> => (await redis.keys('{assent}:mail:*')).every(key => !/:mail:([0-9]+|wait|active|delayed|failed|completed)$/.test(key))
 
 t.test('a letter whose code has expired is dropped, one whose code is still good is delivered', async t => {
-  const { queue, clock, delivered, troubles } = await open(t)
+  const { queue, clock, delivered, troubles, letters } = await open(t)
   await queue.add('expired a while ago', clock.ms - 1)
   await queue.add('expires now', clock.ms)
   await queue.add('still good', clock.ms + 1)
   await eventually('the queue is empty', isEmpty)
   t.same(delivered, ['still good'])
+  t.same(letters.sort(), ['expired', 'expired', 'sent'])
   t.same(troubles, [], 'a letter that nobody needs is no trouble')
 })
 

@@ -19,7 +19,7 @@ await redis.connect()
 const workerRedis = connectForWorker({ socketPath })
 const queue = makeMailQueue(redis)
 const delivered: string[] = []
-const worker = startMailWorker(workerRedis, { deliver: async sealed => { delivered.push(sealed) }, now: Date.now, onTrouble: () => {} })
+const worker = startMailWorker(workerRedis, { deliver: async sealed => { delivered.push(sealed) }, now: Date.now, onLetter: () => {}, onTrouble: () => {} })
 t.teardown(async () => {
   await worker.close()
   await queue.close()

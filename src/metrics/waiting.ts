@@ -1,0 +1,48 @@
+/** What waits in Redis and whether the process can work, asked at each scrape. While it cannot be told, its gauges are left out: an old value would look well. */
+import { Gauge, type Registry } from 'prom-client'
+
+export interface WaitingReaders {
+  ready: () => Promise<boolean>
+  queueDepth: () => Promise<{ pending: number, dead: number, oldestAgeMs: number }>
+  /** What is on its way to ClickHouse or waits to be worked off, by stream. */
+  backlogs: () => Promise<ReadonlyArray<{ stream: string, entries: number, oldestAgeMs: number }>>
+  pendingLetters: () => Promise<number>
+}
+
+/** Returns what brings the gauges up to date. */
+export function makeWaitingGauges (registry: Registry, readers: WaitingReaders): () => Promise<void> {
+  const registers = [registry]
+  const ready = new Gauge({ name: 'assent_ready', help: '1 when the process can work, as /health/ready tells', registers })
+  const pending = new Gauge({ name: 'assent_queue_pending_jobs', help: 'Batches not yet stored', registers })
+  const dead = new Gauge({ name: 'assent_queue_dead_jobs', help: 'Batches set aside after too many starts', registers })
+  const oldest = new Gauge({ name: 'assent_queue_oldest_seconds', help: 'Age of the batch that has waited longest', registers })
+  const letters = new Gauge({ name: 'assent_mail_pending_letters', help: 'Letters not yet sent', registers })
+  const entries = new Gauge({ name: 'assent_backlog_entries', help: 'Entries of a stream that wait to be worked off', labelNames: ['stream'], registers })
+  const ages = new Gauge({ name: 'assent_backlog_oldest_seconds', help: 'Age of the entry of a stream that has waited longest', labelNames: ['stream'], registers })
+
+  const orForget = async (gauges: readonly Gauge[], read: () => Promise<void>): Promise<void> => {
+    await read().catch(() => {
+      for (const gauge of gauges) gauge.remove()
+    })
+  }
+  return async () => {
+    await Promise.all([
+      readers.ready().then(isReady => { ready.set(isReady ? 1 : 0) }),
+      orForget([pending, dead, oldest], async () => {
+        const depth = await readers.queueDepth()
+        pending.set(depth.pending)
+        dead.set(depth.dead)
+        oldest.set(depth.oldestAgeMs / 1000)
+      }),
+      orForget([letters], async () => { letters.set(await readers.pendingLetters()) }),
+      readers.backlogs().catch(() => []).then(backlogs => {
+        entries.reset()
+        ages.reset()
+        for (const backlog of backlogs) {
+          entries.set({ stream: backlog.stream }, backlog.entries)
+          ages.set({ stream: backlog.stream }, backlog.oldestAgeMs / 1000)
+        }
+      })
+    ])
+  }
+}
