@@ -57,7 +57,9 @@ export async function judgeRaw (url: string, text: string, withinMs: number): Pr
   if (received === undefined) return ['is a connection that stays open']
   try {
     const answers = readAnswers(received)
-    const asked = text.match(/HTTP\/1/gi)?.length ?? 0
+    // What is left over after a whole request is another that is broken, and is told so.
+    const isLeftOver = answers.at(-1)?.status === 400 && answers.at(-1)?.body['instance'] === ''
+    const asked = (text.match(/HTTP\/1/gi)?.length ?? 0) + (isLeftOver ? 1 : 0)
     return [
       ...(answers.length > Math.max(1, asked) ? ['is more answers than there were requests'] : []),
       ...answers.flatMap(({ status, headers, body }) => {
