@@ -16,7 +16,7 @@ const settings = new Set((await (await client.query({ query: 'SELECT name FROM s
 /** What the server takes in an address beside settings. */
 const ownNames = new Set(['query', 'query_id', 'database', 'enable_http_compression', 'wait_end_of_query'])
 
-const switches: BridgeSwitches = { user: 'default', password: '', reader: '', slowInserts: 0, slowMs: 0, droppedAnswers: 0 }
+const switches: BridgeSwitches = { user: 'default', password: '', reader: '', slowInserts: 0, slowMs: 0, droppedAnswers: 0, failedInserts: 0, failCode: '' }
 const statistics: BridgeStatistics = { inserts: 0, readerQueries: 0, compressedRequests: 0, compressedAnswers: 0 }
 
 /** Limits of a server as it comes: `http_max_uri_size` lies higher, but what stands before one often lower; `http_max_field_value_size`. */
@@ -59,6 +59,7 @@ async function answer (request: IncomingMessage, response: ServerResponse): Prom
   if (isCompressed) statistics.compressedRequests++
   if (isInsert) statistics.inserts++
   if (isInsert && switches.slowInserts-- > 0) await sleep(switches.slowMs)
+  if (isInsert && switches.failedInserts-- > 0) throw new Refused(500, switches.failCode, 'REFUSED', 'It was told to refuse. ')
 
   const connection = !mayWrite || searchParams.get('readonly') === '1' ? reader : client
   const { stream } = await connection.exec({ query: statement, ...(Object.keys(parameters).length > 0 ? { query_params: parameters } : {}) })

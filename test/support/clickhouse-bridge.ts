@@ -16,6 +16,9 @@ export interface BridgeSwitches {
   slowMs: number
   /** How many inserts from now on are carried out and never answered. */
   droppedAnswers: number
+  /** How many inserts from now on are refused with `failCode`, a number of ClickHouse's. */
+  failedInserts: number
+  failCode: string
 }
 
 export interface BridgeStatistics { inserts: number, readerQueries: number, compressedRequests: number, compressedAnswers: number }
@@ -24,6 +27,7 @@ export interface Bridge {
   url: string
   /** Where it keeps its data. */
   directory: string
+  pid: () => number
   /** Turns switches, and tells what it has done so far. */
   set: (switches: Partial<BridgeSwitches>) => Promise<BridgeStatistics>
   kill: () => Promise<void>
@@ -35,6 +39,16 @@ export interface Bridge {
 export async function startBridge (t: Test, copy?: string): Promise<Bridge> {
   const directory = await mkdtemp(join(tmpdir(), 'assent-bridge-'))
   if (copy !== undefined) await cp(copy, directory, { recursive: true })
+  const bridge = await openBridge(directory)
+  t.teardown(async () => {
+    await bridge.kill()
+    await rm(directory, { recursive: true, force: true })
+  })
+  return bridge
+}
+
+/** For whoever ends it without a test: `kill` does. */
+export async function openBridge (directory: string): Promise<Bridge> {
   let port = 0
   let child: ChildProcess
   let switched: Partial<BridgeSwitches> = {}
@@ -58,9 +72,5 @@ export async function startBridge (t: Test, copy?: string): Promise<Bridge> {
   }
 
   await start()
-  t.teardown(async () => {
-    await kill()
-    await rm(directory, { recursive: true, force: true })
-  })
-  return { directory, get url () { return `http://127.0.0.1:${String(port)}` }, set, kill, start }
+  return { directory, get url () { return `http://127.0.0.1:${String(port)}` }, pid: () => child.pid!, set, kill, start }
 }
