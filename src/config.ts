@@ -64,6 +64,14 @@ const shape = z.object({
   EMAIL_RESEND_SECONDS: count(0, 86_400).default(60),
   EMAIL_CODES_PER_HOUR: count(0, 1000).default(5),
   EMAIL_CODES_PER_DAY: count(0, 10_000).default(10),
+  RATE_LIMIT_PER_SUBJECT: count(1, 10_000_000).default(200),
+  RATE_LIMIT_PER_ADDRESS: count(1, 10_000_000).default(5000),
+  REDIS_MEMORY_SLOW_PERCENT: count(1, 100).default(70),
+  REDIS_MEMORY_FULL_PERCENT: count(1, 100).default(80),
+  QUEUE_BATCHES_MAX: count(1, 100_000_000).default(500_000),
+  INTAKE_BATCHES_MAX: count(1, 100_000).default(64),
+  INTAKE_BYTES_MAX: count(65_536, 4 * 1_073_741_824).default(64 * 1_048_576),
+  EVENT_LOOP_DELAY_MAX_MS: count(20, 60_000).default(500),
   RATE_LIMITS: z.enum(['on', 'off']).default('on')
 })
 

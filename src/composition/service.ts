@@ -35,6 +35,7 @@ import type { EventWorker } from '../redis/event-worker.ts'
 import { frameCodec } from '../redis/frame-codec.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
 import { isWhole } from '../redis/whole-mark.ts'
+import { makeRateLimits, watchLoad } from './load.ts'
 import type { Parts } from './parts.ts'
 import { guardState, isWholeOrNew, rebuildIfBehind } from './rebuild.ts'
 import { makePeopleRoutes } from './people-routes.ts'
@@ -180,6 +181,8 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     issuers,
     bodyLimits: { wireBytesMax: config.BATCH_BYTES_MAX, inflatedBytesMax: config.BATCH_INFLATED_BYTES_MAX },
     trustProxy: config.TRUST_PROXY,
+    intake: watchLoad(parts, queue.pending),
+    rateLimits: makeRateLimits(parts),
     now,
     onAnswer: metrics.answered,
     isStopping: () => stopping.yes,

@@ -9,8 +9,10 @@ import { registerBody, type BodyLimits } from './body.ts'
 import { document } from './document.ts'
 import { answerUnroutable, makeBrokenRequests, registerErrors } from './errors.ts'
 import { compileShape } from './faults.ts'
+import { registerIntakeGate, type IntakeGateOptions } from './intake-gate.ts'
 import { registerMethodNotAllowed } from './method-not-allowed.ts'
 import { answerHeaders, pageHeaders, Problem, type ProblemSlug } from './problem.ts'
+import { registerRateLimits, type RateLimitOptions } from './rate-limits.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -30,6 +32,9 @@ export interface AppOptions {
   issuers: readonly TokenIssuer[]
   bodyLimits: BodyLimits
   trustProxy: string[]
+  intake: IntakeGateOptions
+  /** Undefined lifts them. */
+  rateLimits: RateLimitOptions | undefined
   now: () => number
   /** Told of every answer: the route's pattern, never its address. */
   onAnswer: (answer: { method: string, route: string, status: number, durationMs: number }) => void
@@ -87,7 +92,11 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   const finishMethods = registerMethodNotAllowed(app)
   await app.register(swagger, document)
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: documentationPolicy, uiHooks: { onRequest: (_request, reply, next) => { reply.headers(pageHeaders); next() } } })
+  registerIntakeGate(app, options.intake)
+  const { limitAddresses, limitSubjects } = await registerRateLimits(app, options.rateLimits)
+  limitAddresses()
   await registerAuth(app, options.issuers, options.now)
+  limitSubjects()
   registerBody(app, options.bodyLimits)
   for (const routes of options.routes) await app.register(routes)
   app.get('/openapi.json', { config: { public: true }, schema: { summary: 'This document', tags: ['operators'] } }, async () => app.swagger())

@@ -46,6 +46,7 @@ export const problems = {
   'invalid-code': { status: 422, title: 'The code is not right', help: 'See "attempts_remaining".' },
   'authenticator-suspended': { status: 423, title: 'Your authenticator is suspended', help: 'Too many wrong codes were entered. Replace it with a backup code, or ask for a reset.' },
   'precondition-required': { status: 428, title: 'If-Match is missing', help: 'Read the settings, and send their ETag as If-Match.' },
+  'rate-limited': { status: 429, title: 'Too many requests', help: 'Wait as long as Retry-After says. Nothing of this request was kept.' },
   'too-many-challenges': { status: 429, title: 'Too many challenges', help: 'Wait as long as Retry-After says.' },
   'resend-too-soon': { status: 429, title: 'A code was sent a moment ago', help: 'Wait as long as Retry-After says.' },
   'email-quota': { status: 429, title: 'Too many codes were sent', help: 'Wait as long as Retry-After says.' },

@@ -2,8 +2,9 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { troubles, type Trouble } from './troubles.ts'
 import { makeWaitingGauges, type WaitingReaders } from './waiting.ts'
+import { makeLoadMetrics, type LoadMetrics } from './load-metrics.ts'
 
-export interface Metrics {
+export interface Metrics extends LoadMetrics {
   received: (accepted: number, outcomes: ReadonlyArray<{ outcome: string, reason: string }>) => void
   stored: (stored: { stored: number, failed: number, dropped: ReadonlyMap<string, number> }, durationMs: number) => void
   answered: (answer: { method: string, route: string, status: number, durationMs: number }) => void
@@ -38,12 +39,14 @@ export function makeMetrics (waiting: WaitingReaders, insertErrorKinds: readonly
   const uneven = new Gauge({ name: 'assent_books_uneven_requests', help: 'Requests of today and yesterday whose accepted events are not all stored, dropped or set aside', registers })
 
   const bringUpToDate = makeWaitingGauges(registry, waiting)
+  const loadMetrics = makeLoadMetrics(registry)
   // A rise is seen only from a value that was there before.
   for (const what of troubles) trouble.inc({ what }, 0)
   for (const kind of insertErrorKinds) insertErrors.inc({ kind }, 0)
   for (const outcome of ['sent', 'failed', 'expired']) letters.inc({ outcome }, 0)
 
   return {
+    ...loadMetrics,
     received (acceptedCount, outcomes) {
       received.inc(outcomes.length)
       accepted.inc(acceptedCount)
@@ -67,6 +70,7 @@ export function makeMetrics (waiting: WaitingReaders, insertErrorKinds: readonly
     letter: outcome => { letters.inc({ outcome }) },
     uneven: requests => { uneven.set(requests) },
     async render () {
+      loadMetrics.bringUpToDate()
       await bringUpToDate()
       return { type: registry.contentType, text: await registry.metrics() }
     }

@@ -19,6 +19,8 @@ export interface QueueDepth {
 
 export interface EventQueueHandle extends EventQueue, QueueBooks {
   depth: () => Promise<QueueDepth>
+  /** How many jobs are not stored yet; cheaper than `depth`. */
+  pending: () => Promise<number>
   close: () => Promise<void>
 }
 
@@ -59,6 +61,7 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
         oldestAgeMs: since.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...since))
       }
     },
+    pending: async () => await queue.getJobCountByTypes('waiting', 'active', 'delayed'),
     async pendingAndDead (received) {
       const books: QueuedEvents = { pending: 0, dead: 0, dropped: 0, rejected: 0, requestIds: [] }
       try {

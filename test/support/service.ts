@@ -24,12 +24,15 @@ export interface TestService extends Api {
   count: (from: string) => Promise<number>
 }
 
+/** Tests share a machine, and are not about its load. */
+const patient = { EVENT_LOOP_DELAY_MAX_MS: '60000', INTAKE_BATCHES_MAX: '10000' }
+
 /** chDB opens one directory per process, so a test file has one service at a time. */
 export async function startTestService (t: Test, environment: Record<string, string> = {}): Promise<TestService> {
   const dataDir = await mkdtemp(join(tmpdir(), 'assent-test-'))
   const logs: string[] = []
   const logger = pino({ level: 'debug' }, { write: (line: string) => { logs.push(line) } })
-  const config = readConfig({ NODE_ENV: 'test', PORT: '0', DATA_DIR: dataDir, RATE_LIMITS: 'off', ...environment })
+  const config = readConfig({ NODE_ENV: 'test', PORT: '0', DATA_DIR: dataDir, RATE_LIMITS: 'off', ...patient, ...environment })
   let service = await startService(config, logger)
   const address = environment['REDIS_URL'] ?? join(dataDir, 'redis', 'redis.sock')
   const redis = new Redis(address)

@@ -60,7 +60,7 @@ const faultReasons: Readonly<Record<ScanFinding['reason'], RejectReason>> = {
 export function eventRoutes ({ acceptEvents, eventsPerBatchMax, eventBytesMax }: EventRouteOptions): FastifyPluginAsync {
   return async app => {
     app.post('/v1/events', {
-      config: { scope: 'telemetry:write', problems: ['invalid-batch', 'device-mismatch'] },
+      config: { scope: 'telemetry:write', sheds: true, problems: ['invalid-batch', 'device-mismatch'] },
       // Described for the document; the body is judged by the handler, one event at a time.
       schema: {
         summary: 'Post a batch of events',

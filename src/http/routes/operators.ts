@@ -16,18 +16,19 @@ export interface OperatorRouteOptions {
   metrics: (() => Promise<{ type: string, text: string }>) | undefined
 }
 
-const config = { public: true } as const
+/** Whoever watches the service must see it most when it has too much to do. */
+const watched = { public: true, unlimited: true } as const
 const readinessShape = z.object({ ready: z.boolean(), stopping: z.boolean(), redis: z.boolean(), whole: z.boolean(), clickhouse: z.boolean().nullable(), pending: z.int().nullable() })
 
 export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): FastifyPluginAsync {
   return async app => {
     app.get('/health/live', {
-      config,
+      config: watched,
       schema: { summary: 'The process is alive', tags: ['operators'], response: { 200: z.object({ live: z.literal(true) }) } }
     }, async () => ({ live: true }))
 
     app.get('/health/ready', {
-      config,
+      config: watched,
       schema: { summary: 'The service can do its work', tags: ['operators'], response: { 200: readinessShape, 503: readinessShape } }
     }, async (_request, reply) => {
       const state = await readiness()
@@ -37,7 +38,7 @@ export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): F
     })
 
     if (metrics !== undefined) {
-      app.get('/metrics', { config, schema: { summary: 'Metrics for Prometheus', tags: ['operators'], produces: ['text/plain'] } }, async (_request, reply) => {
+      app.get('/metrics', { config: watched, schema: { summary: 'Metrics for Prometheus', tags: ['operators'], produces: ['text/plain'] } }, async (_request, reply) => {
         const { type, text } = await metrics()
         return await reply.header('content-type', type).send(text)
       })

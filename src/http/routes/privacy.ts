@@ -74,6 +74,7 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
 
     app.patch('/v1/me/privacy', {
       config: {
+        unlimited: onlyDenies,
         scope: 'settings',
         unavailable: 'verification-unavailable',
         problems: ['account-required', 'not-found', 'precondition-required', 'revision-mismatch', 'purpose-not-changeable', 'unknown-purpose', ...paymentProblems]
@@ -99,7 +100,7 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
     })
 
     app.post('/v1/me/privacy/stop', {
-      config: { scope: 'settings', problems: ['account-required'] },
+      config: { scope: 'settings', unlimited: true, problems: ['account-required'] },
       schema: { summary: 'Stop all optional collection, at once', tags, response: { 200: changedShape } }
     }, async (request, reply) => {
       const { settings, entries } = await changeSettings.stop(personOfRequest(request))
@@ -124,7 +125,7 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
     })
 
     app.put('/v1/devices/:device_id/privacy', {
-      config: { scope: 'settings', problems: ['not-found', 'purpose-not-changeable', 'unknown-purpose'] },
+      config: { scope: 'settings', unlimited: (body: unknown) => onlyDenies({ account: body as SettingsPatch['account'] }), problems: ['not-found', 'purpose-not-changeable', 'unknown-purpose'] },
       schema: {
         summary: 'Choose on a device while nobody is signed in',
         tags,
@@ -141,6 +142,12 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
       return { device_id: request.params.device_id, revision, choices: showChoices(now), entries }
     })
   }
+}
+
+/** Whether a change only withdraws: that is never held up. */
+function onlyDenies (patch: unknown): boolean {
+  const { account = {}, devices = {} } = patch as SettingsPatch
+  return [account, ...Object.values(devices)].flatMap(choices => Object.values(choices)).every(state => state === 'denied')
 }
 
 /** The revision in If-Match; one that no settings ever had for an ETag of another form. */

@@ -1,3 +1,5 @@
+#!lua flags=allow-oom
+-- Runs on a Redis that is full as well: a denial must get through, and a choice takes little.
 -- Writes a consent record with the ledger entries that tell it and spends the token that pays for it: all or nothing.
 -- Without entries nothing is written, and so nothing is paid for; the token must be good all the same.
 -- KEYS: record, ledger outbox, spent token, account security, count of the partition's ledger entries

@@ -1,0 +1,52 @@
+/** When intake takes no more. Choices and everything else go on: they are few, and worth more. */
+
+/** What the process knows of the load on it and on Redis. */
+export interface Load {
+  /** Of the memory that Redis may use, 0 to 1; 0 where it may use all there is. */
+  redisShare: number
+  /** Batches in the queue. */
+  queued: number
+  /** By how much the event loop is late, on average. */
+  loopDelayMs: number
+  /** Batches that have arrived and are not answered yet. */
+  batchesInHand: number
+  /** What has arrived of batches that are not answered yet. */
+  bytesInHand: number
+}
+
+/** `redisSlowShare`: from here on clients are told to slow down; `redisFullShare`: from here on that nothing can be taken. */
+export interface LoadLimits {
+  redisSlowShare: number
+  redisFullShare: number
+  queuedMax: number
+  loopDelayMaxMs: number
+  batchesInHandMax: number
+  bytesInHandMax: number
+}
+
+export type OverloadReason = 'redis-memory' | 'queue' | 'event-loop' | 'batches-in-hand' | 'bytes-in-hand'
+
+export interface Overload {
+  reason: OverloadReason
+  /** Whether the client is asked to slow down, rather than told that it cannot be served. */
+  slowDown: boolean
+  retryAfterSeconds: number
+}
+
+const redisFull: Overload = { reason: 'redis-memory', slowDown: false, retryAfterSeconds: 10 }
+const redisFilling: Overload = { reason: 'redis-memory', slowDown: true, retryAfterSeconds: 5 }
+const queueFull: Overload = { reason: 'queue', slowDown: false, retryAfterSeconds: 10 }
+const loopLate: Overload = { reason: 'event-loop', slowDown: false, retryAfterSeconds: 1 }
+const manyInHand: Overload = { reason: 'batches-in-hand', slowDown: false, retryAfterSeconds: 1 }
+export const muchInHand: Overload = { reason: 'bytes-in-hand', slowDown: false, retryAfterSeconds: 1 }
+
+/** Why no batch is taken at the moment; undefined when one is. */
+export function findOverload (load: Load, limits: LoadLimits): Overload | undefined {
+  if (load.redisShare >= limits.redisFullShare) return redisFull
+  if (load.queued >= limits.queuedMax) return queueFull
+  if (load.redisShare >= limits.redisSlowShare) return redisFilling
+  if (load.loopDelayMs >= limits.loopDelayMaxMs) return loopLate
+  if (load.batchesInHand >= limits.batchesInHandMax) return manyInHand
+  if (load.bytesInHand >= limits.bytesInHandMax) return muchInHand
+  return undefined
+}

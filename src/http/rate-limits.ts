@@ -1,0 +1,99 @@
+/** How many requests a subject and an address may make. */
+import { fastifyRateLimit, normalizeIP, type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../domain/caller.ts'
+import { Problem } from './problem.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What no rate limit holds up: every request of this route, or one whose body says so. */
+    unlimited?: true | ((body: unknown) => boolean)
+  }
+  interface FastifyRequest {
+    /** The limit that was exceeded. */
+    overLimit: OverLimit | null
+  }
+}
+
+interface OverLimit { by: 'subject' | 'address', refusal: Problem }
+
+export interface RateLimitOptions {
+  perSubjectMax: number
+  perAddressMax: number
+  windowMs: number
+  /** Counts one request of a key; how many there were in this window, and when it ends (ms from now). */
+  count: (key: string, max: number) => { current: number, ttl: number }
+  onLimited: (by: 'subject' | 'address') => void
+}
+
+/** RateLimit header fields of the drafts that name three of them. */
+export function rateHeaders ({ max, remaining, resetSeconds }: { max: number, remaining: number, resetSeconds: number }): Record<string, string> {
+  return { 'ratelimit-limit': String(max), 'ratelimit-remaining': String(remaining), 'ratelimit-reset': String(resetSeconds) }
+}
+
+export interface RateLimits {
+  /** Adds the limit of addresses: before a request's token is looked at. */
+  limitAddresses: () => void
+  /** Adds the limit of subjects: once the caller is known. */
+  limitSubjects: () => void
+}
+
+/** Without options there are no limits. */
+export async function registerRateLimits (app: FastifyInstance, options: RateLimitOptions | undefined): Promise<RateLimits> {
+  if (options === undefined) return { limitAddresses: () => {}, limitSubjects: () => {} }
+  const { perSubjectMax, perAddressMax, windowMs, count, onLimited } = options
+  await app.register(fastifyRateLimit, { global: false, timeWindow: windowMs, store: storeOf(count) })
+  app.decorateRequest('overLimit', null)
+
+  type Check = ReturnType<typeof app.createRateLimit>
+  const limit = async (by: 'subject' | 'address', check: Check, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const { unlimited } = request.routeOptions.config
+    if (unlimited === true || request.overLimit !== null) return
+    const found = await check(request)
+    if (found.isAllowed) return
+    const headers = rateHeaders({ max: found.max, remaining: found.remaining, resetSeconds: found.ttlInSeconds })
+    if (!found.isExceeded) {
+      reply.headers(headers)
+      return
+    }
+    request.overLimit = { by, refusal: new Problem('rate-limited', { retryAfterSeconds: found.ttlInSeconds, headers }) }
+    if (unlimited === undefined) refuse(request.overLimit)
+  }
+  const refuse = ({ by, refusal }: OverLimit): never => {
+    onLimited(by)
+    throw refusal
+  }
+
+  return {
+    limitAddresses () {
+      const check = app.createRateLimit({ max: perAddressMax, keyGenerator: request => `address ${normalizeIP(request.ip)}` })
+      app.addHook('onRequest', async (request, reply) => { await limit('address', check, request, reply) })
+    },
+    limitSubjects () {
+      const check = app.createRateLimit({ max: perSubjectMax, keyGenerator: request => subjectOf(request.caller) ?? '' })
+      app.addHook('onRequest', async (request, reply) => {
+        if (subjectOf(request.caller) !== undefined) await limit('subject', check, request, reply)
+      })
+      app.addHook('preHandler', async request => {
+        const { unlimited } = request.routeOptions.config
+        if (request.overLimit === null || (typeof unlimited === 'function' && unlimited(request.body))) return
+        refuse(request.overLimit)
+      })
+    }
+  }
+}
+
+/** Who is counted as one: an account, or a device that nobody is signed in on. Of others only the address is known. */
+function subjectOf (caller: Caller | null): string | undefined {
+  if (caller?.accountId !== undefined) return `account ${caller.accountId}`
+  return caller?.deviceId === undefined ? undefined : `device ${caller.deviceId}`
+}
+
+/** The counts as the plugin asks for them. */
+function storeOf (count: RateLimitOptions['count']): FastifyRateLimitStoreCtor {
+  const store: FastifyRateLimitStore = {
+    incr (key, callback, _windowMs, max) { callback(null, count(key, max)) },
+    child: () => store
+  }
+  return function RateLimitStore () { return store } as unknown as FastifyRateLimitStoreCtor
+}

@@ -1,0 +1,76 @@
+import t from 'tap'
+import { signIn, type Answer } from '../support/api.ts'
+import { isProblem } from '../support/problems.ts'
+import { eventually, startTestService } from '../support/service.ts'
+
+const limited = { RATE_LIMITS: 'on', EMAIL_RESEND_SECONDS: '0' }
+
+/** As many calls as it takes until one is refused, at most `max`; all before it, and it. */
+async function untilRefused (max: number, ask: () => Promise<Answer>): Promise<Answer[]> {
+  const answers: Answer[] = []
+  do answers.push(await ask()); while (answers.at(-1)!.status !== 429 && answers.length < max)
+  return answers
+}
+
+function rateOf ({ headers }: Answer): Record<string, number> {
+  return Object.fromEntries(['limit', 'remaining', 'reset'].map(name => [name, Number(headers.get(`ratelimit-${name}`) ?? NaN)]))
+}
+
+t.test('an account may make so many requests, and others are not touched by it', async t => {
+  const service = await startTestService(t, { ...limited, RATE_LIMIT_PER_SUBJECT: '30' })
+  const ada = await signIn(service, 'ada', 'product_analytics')
+  const bob = await signIn(service, 'bob')
+  const change = await service.verify(ada.token, ada.email, 'privacy.update')
+  const etag = (await service.call('GET', '/v1/me/privacy', { token: ada.token })).headers.get('etag')!
+
+  // The window may end in between, so that it takes more than one limit's worth.
+  const answers = await untilRefused(100, async () => await service.post(ada.token))
+  const [first, refused] = [answers[0]!, answers.at(-1)!]
+  isProblem(t, refused, 429, 'rate-limited', '/v1/events')
+  t.match(rateOf(first), { limit: 30, remaining: Number, reset: Number })
+  t.match(rateOf(refused), { limit: 30, remaining: 0, reset: Number(refused.headers.get('retry-after')) })
+  t.ok(Number(refused.headers.get('retry-after')) <= 10)
+  t.equal((await service.call('GET', '/v1/me/privacy', { token: ada.token })).status, 429, 'it is one limit for all that an account asks')
+  t.equal((await service.post(bob.token)).status, 202)
+
+  const patch = async (decision: string): Promise<Answer> => await service.call('PATCH', '/v1/me/privacy', {
+    token: ada.token, body: { account: { product_analytics: decision } }, headers: { 'if-match': etag, 'verification-token': change }
+  })
+  isProblem(t, await patch('granted'), 429, 'rate-limited', '/v1/me/privacy')
+  t.equal((await patch('denied')).status, 200, 'a denial gets through')
+  t.equal((await service.call('POST', '/v1/me/privacy/stop', { token: ada.token })).status, 200)
+  for (const path of ['/health/live', '/health/ready', '/metrics']) t.equal((await fetch(service.service.url + path)).status, 200, path)
+  t.match(await (await fetch(`${service.service.url}/metrics`)).text(), /^assent_rate_limited_requests_total\{by="subject"\} [1-9]/m)
+
+  await eventually('the next window lets everything through', async () => (await service.post(ada.token)).status === 202)
+})
+
+t.test('a device that nobody is signed in on is counted by itself', async t => {
+  const service = await startTestService(t, { ...limited, RATE_LIMIT_PER_SUBJECT: '30' })
+  const [one, other] = await Promise.all(['pc-1', 'pc-2'].map(async id => await service.token({ device_id: id })))
+  t.equal((await untilRefused(100, async () => await service.post(one!))).at(-1)!.status, 429)
+  t.equal((await service.post(other!)).status, 202)
+  t.equal((await service.call('PUT', '/v1/devices/pc-1/privacy', { token: one!, body: { product_analytics: 'denied' } })).status, 200, 'its denial gets through')
+  t.equal((await service.call('PUT', '/v1/devices/pc-1/privacy', { token: one!, body: { product_analytics: 'granted' } })).status, 429)
+})
+
+t.test('an address may make so many requests, whoever it says that it is', async t => {
+  const service = await startTestService(t, { ...limited, RATE_LIMIT_PER_ADDRESS: '30' })
+  let n = 0
+  const answers = await untilRefused(100, async () => await service.call('GET', '/v1/catalog', { headers: { 'x-forwarded-for': `203.0.113.${String(n++ % 250)}` } }))
+  isProblem(t, answers.at(-1)!, 429, 'rate-limited', '/v1/catalog')
+  isProblem(t, await service.call('GET', '/nowhere'), 429, 'rate-limited', '/nowhere')
+  isProblem(t, await service.call('POST', '/v1/events', { token: 'no.token.at-all', body: {} }), 429, 'rate-limited', '/v1/events')
+  t.equal((await service.call('GET', '/health/live')).status, 200)
+})
+
+t.test('behind a trusted proxy an address is the one that the proxy tells; of IPv6, its network', async t => {
+  const service = await startTestService(t, { ...limited, RATE_LIMIT_PER_ADDRESS: '30', TRUST_PROXY: '127.0.0.1' })
+  const from = async (address: string): Promise<Answer> => await service.call('GET', '/v1/catalog', { headers: { 'x-forwarded-for': address } })
+  t.equal((await untilRefused(100, async () => await from('203.0.113.7'))).at(-1)!.status, 429)
+  t.equal((await from('203.0.113.8')).status, 200)
+  t.equal((await from('203.0.113.8, 203.0.113.7')).status, 429, 'what stands before the proxy\'s own word is anybody\'s')
+  let n = 0
+  t.equal((await untilRefused(100, async () => await from(`2001:db8:0:1::${(n++).toString(16)}`))).at(-1)!.status, 429)
+  t.equal((await from('2001:db8:0:2::1')).status, 200)
+})
