@@ -101,10 +101,9 @@ export function makeConsentStore (redis: RedisClient, regionalDefault: (region: 
     readPolicy,
 
     async replacePolicy (before, { orgId, policyId, policy }) {
-      const text = (policy: OrgPolicy): string => Object.keys(policy).length === 0 ? '' : JSON.stringify(policy)
       const outbox = keyIn(partitionOf(`o:${orgId}`), 'policies')
       const entry: PolicyEntry = { policyId, orgId, policy }
-      return await redis.replacePolicy(policyKey(orgId), outbox, text(before), text(policy), JSON.stringify(entry)) === 1
+      return await redis.replacePolicy(policyKey(orgId), outbox, encodePolicy(before), encodePolicy(policy), JSON.stringify(entry)) === 1
     }
   })
 }
@@ -116,6 +115,11 @@ export function recordKey (subject: Subject): string {
 
 export function policyKey (orgId: string): string {
   return keyIn(partitionOf(`o:${orgId}`), 'policy', orgId)
+}
+
+/** A policy of nothing is none. */
+export function encodePolicy (policy: OrgPolicy): string {
+  return Object.keys(policy).length === 0 ? '' : JSON.stringify(policy)
 }
 
 const letters: Record<ChoiceState, string> = { granted: 'g', denied: 'd', cleared: 'c' }

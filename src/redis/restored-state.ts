@@ -2,7 +2,7 @@
 import type { RedisClient } from './servers.ts'
 import { subjectKey, subjectOf, type LedgerEntry } from '../domain/ledger.ts'
 import type { RecordReader, RestoredState } from '../flows/ledger-ports.ts'
-import { encodeRecord, policyKey, recordKey } from './consent-store.ts'
+import { encodePolicy, encodeRecord, policyKey, recordKey } from './consent-store.ts'
 import { keyIn, partitionCount, partitionOf } from './keys.ts'
 import { readStream } from './outbox.ts'
 import { parseRecord } from './stored-record.ts'
@@ -42,7 +42,7 @@ export function makeRestoredState (redis: RedisClient): RestoredState {
     },
 
     async restorePolicy ({ orgId, at, policy }) {
-      return await redis.restorePolicy(policyKey(orgId), keyIn(partitionOf(`o:${orgId}`), 'policies'), JSON.stringify(policy), at) === 1
+      return await redis.restorePolicy(policyKey(orgId), keyIn(partitionOf(`o:${orgId}`), 'policies'), encodePolicy(policy), at) === 1
     },
 
     async counts () {

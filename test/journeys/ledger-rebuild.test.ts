@@ -38,6 +38,7 @@ const memberToken = await service.token({ sub: 'member', org_id: 'acme' })
 t.test('a Redis that was lost is made again at the next start, before anything is served', async t => {
   await team('PUT', 'organizations/acme/policy', { product_analytics: 'off', diagnostics: 'off' })
   await team('PUT', 'organizations/acme/policy', { product_analytics: 'off' })
+  await team('PUT', 'organizations/empty/policy', {})
   await settled()
   const before = await kept()
   await meddle(service, [], { wipeRedis: true })
@@ -45,7 +46,13 @@ t.test('a Redis that was lost is made again at the next start, before anything i
   t.same(await fateOf(no.token), ['account_denied'])
   t.same(await fateOf(yes.token), ['accepted'])
   t.same(await fateOf(memberToken), ['org_denied'], 'nor is an organisation\'s policy forgotten')
+  for (const policy of [{}, { diagnostics: 'off' }]) t.match(await team('PUT', 'organizations/empty/policy', policy), { status: 200 }, 'one that stated nothing can be stated anew')
   await settled()
+})
+
+t.test('a policy of nothing that an older release has restored can be stated anew', async t => {
+  await service.redis.set(policyKey('restored'), '{}')
+  t.match(await team('PUT', 'organizations/restored/policy', { diagnostics: 'off' }), { status: 200 })
 })
 
 t.test('the ledger goes on from where it was', async t => {
