@@ -4,9 +4,10 @@ import type { Form, Outcome, Scenario } from './scene.ts'
 import { consent } from './scenarios/consent.ts'
 import { controls } from './scenarios/controls.ts'
 import { kills } from './scenarios/kills.ts'
+import { outages } from './scenarios/outages.ts'
 import { renderTable, type Row } from './table.ts'
 
-const scenarios: readonly Scenario[] = [...kills, ...consent, ...controls]
+const scenarios: readonly Scenario[] = [...kills, ...consent, ...outages, ...controls]
 
 const help = `Usage: npm run test:faults -- [--only=NAME,NAME] [--kills=100] [--short] [--seed=N]
 

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { endWithThis } from './end-with-this.ts'
 
 export interface LaunchOptions {
@@ -36,7 +37,20 @@ export function makeServiceProcess (launch: LaunchOptions): ServiceProcess {
   let said = ''
   const isUp = (): boolean => url !== undefined
 
+  /** As a supervisor does: a start that a busy store has stopped is made again. */
   const start: ServiceProcess['start'] = async options => {
+    for (let again = 5; ; again--) {
+      try {
+        await startOnce(options)
+        return
+      } catch (error) {
+        if (again === 0) throw error
+        await sleep(1000)
+      }
+    }
+  }
+
+  const startOnce: ServiceProcess['start'] = async options => {
     const { root, environment, under } = { ...launch, ...options }
     const [command, ...args] = [...(under ?? []), process.execPath, join(root, 'src', 'main.ts')]
     const started = spawn(command, args, { env: { PATH: process.env['PATH'], PORT: '0', LOG_LEVEL: 'warn', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
