@@ -72,7 +72,7 @@ export function makeServiceProcess (launch: LaunchOptions): ServiceProcess {
     const timer = setTimeout(() => started.kill('SIGKILL'), startsWithinMs)
     const found = await Promise.race([listening, once(started, 'exit').then(() => undefined)])
     clearTimeout(timer)
-    if (found === undefined) throw new Error(`the service has not started: ${said}`)
+    if (found === undefined) throw new Error(`the service has not started: ${said.trim().split('\n').slice(-2).join(' | ').slice(-300)}`)
     url = found
   }
 
