@@ -19,7 +19,7 @@ export async function measureAccept ({ runs, seconds, say }: Options): Promise<R
     const bare = await runServer('bench/bare-server.ts')
     process.kill(whole.pid, 'SIGSTOP') // The queue grows meanwhile: only intake is measured.
     const measure = async ({ url }: Running): Promise<number> => {
-      const { requestsPerSecond, refused } = await postForSeconds({ url, token, bodies: makeBatchTexts(400), connections, seconds })
+      const { requestsPerSecond, refused } = await postForSeconds({ url, token, bodies: makeBatchTexts(40), connections, seconds })
       if (refused > 0) throw new Error(`${String(refused)} requests were refused`)
       return requestsPerSecond * eventsPerBatch
     }

@@ -13,7 +13,7 @@ import type { StoreEvents } from '../flows/store-events.ts'
 import { rewriteAppendOnlyFile } from '../redis/append-only-file.ts'
 import { makeErasureQueue } from '../redis/erasure-queue.ts'
 import { erasureIdFor, makeErasureStore } from '../redis/erasure-store.ts'
-import { frameCodec } from '../redis/frame-codec.ts'
+import { makeFrameCodec } from '../redis/frame-codec.ts'
 import type { Parts } from './parts.ts'
 import { repeat } from './repeat.ts'
 
@@ -55,7 +55,7 @@ export function startErasing (parts: Parts, clickhouse: ClickHouse, storeEvents:
       storeEvents,
       table: makeEventTable(clickhouse.client, now),
       queue,
-      frameCodec,
+      frameCodec: makeFrameCodec(),
       partIdOf: (requestId, purpose) => uuidFrom(sha256Hex(`${requestId} ${purpose}`)),
       onLeft: () => { tell('erasure-left-batch') }
     }),

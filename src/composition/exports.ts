@@ -20,7 +20,7 @@ import { ownExportRoutes } from '../http/routes/my-export.ts'
 import { ownReceiptRoutes, receiptRoutes } from '../http/routes/receipts.ts'
 import { erasureIdFor } from '../redis/erasure-store.ts'
 import { makeExportStore, makeOwnExportStore } from '../redis/export-store.ts'
-import { frameCodec } from '../redis/frame-codec.ts'
+import { makeFrameCodec } from '../redis/frame-codec.ts'
 import { makeLedgerProgress } from '../redis/ledger-progress.ts'
 import { makeHeldBatches } from '../redis/queued-batches.ts'
 import { makeSecurityStore } from '../redis/security-store.ts'
@@ -73,7 +73,7 @@ export function makeOwnExportRoutes (
     },
     held: makeHeldRecords(clickhouse.reader, pageRows.events, (accountId, uuid) => erasureIdFor({ kind: 'account', id: accountId }, uuid)),
     queued: makeHeldBatches(redis),
-    frameCodec,
+    frameCodec: makeFrameCodec(),
     pseudonym: accountId => pseudonym('account', accountId),
     makeDigest,
     now,

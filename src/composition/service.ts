@@ -9,11 +9,10 @@ import { insertErrorKinds } from '../clickhouse/insert-error.ts'
 import { runSql } from '../clickhouse/sql-console.ts'
 import type { Config } from '../config.ts'
 import { loadIssuers } from '../crypto/issuers.ts'
-import { hmacHex, makePseudonym } from '../crypto/keyed-hash.ts'
+import { hmacHex } from '../crypto/keyed-hash.ts'
 import { makeSealedBox } from '../crypto/sealed-box.ts'
 import { makeDevelopmentIssuer } from '../dev/development-issuer.ts'
 import { makeInbox } from '../dev/inbox.ts'
-import { makeAcceptEvents } from '../flows/accept-events.ts'
 import { makeAskConsent } from '../flows/ask-consent.ts'
 import { makeApp } from '../http/app.ts'
 import { makeMetricsServer } from '../http/metrics-server.ts'
@@ -32,9 +31,9 @@ import { makeConsentStore } from '../redis/consent-store.ts'
 import { makeDeviceRegister } from '../redis/device-register.ts'
 import { makeEventQueue } from '../redis/event-queue.ts'
 import type { EventWorker } from '../redis/event-worker.ts'
-import { frameCodec } from '../redis/frame-codec.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
 import { isWhole } from '../redis/whole-mark.ts'
+import { makeIntake } from './intake.ts'
 import { makeRateLimits, watchLoad } from './load.ts'
 import type { Parts } from './parts.ts'
 import { guardState, isWholeOrNew, rebuildIfBehind } from './rebuild.ts'
@@ -144,19 +143,8 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   }))
 
   if (collects) {
-    const acceptEvents = makeAcceptEvents({
-      catalog, consents, devices, queue, frameCodec, pseudonym: makePseudonym(secrets.pseudonymKey), eventAgeMaxMs: config.MAX_EVENT_AGE, now, newId
-    })
     routes.push(
-      eventRoutes({
-        acceptEvents: async (owner, batch) => {
-          const accepted = await acceptEvents(owner, batch)
-          metrics.received(accepted.accepted, accepted.outcomes)
-          return accepted
-        },
-        eventsPerBatchMax: config.BATCH_EVENTS_MAX,
-        eventBytesMax: config.EVENT_BYTES_MAX
-      }),
+      eventRoutes({ takeBatch: makeIntake(parts, queue), onTaken: metrics.received, wireBytesMax: config.BATCH_BYTES_MAX }),
       consentRoutes({ askConsent: makeAskConsent({ catalog, consents, now }) }),
       catalogRoutes({ catalog })
     )

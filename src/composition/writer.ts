@@ -11,7 +11,7 @@ import { drainOutbox } from '../flows/drain-outbox.ts'
 import { makeStoreEvents } from '../flows/store-events.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { startEventWorker, type EventWorker } from '../redis/event-worker.ts'
-import { frameCodec } from '../redis/frame-codec.ts'
+import { makeFrameCodec } from '../redis/frame-codec.ts'
 import { startMailWorker } from '../redis/mail-queue.ts'
 import { makeOutbox, type Waiting } from '../redis/outbox.ts'
 import { makeWithdrawals, startErasing } from './erasures.ts'
@@ -60,7 +60,7 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
   const mailWorker = startMailWorker(mailRedis, { deliver: postOffice.deliver, now, onLetter: metrics.letter, onTrouble: tell })
   closers.push(async () => { await mailWorker.close(); mailRedis.disconnect() })
 
-  const store = makeStoreEvents({ catalog, consents, table: countInsertErrors(makeEventTable(clickhouse.client, now), metrics), frameCodec, now })
+  const store = makeStoreEvents({ catalog, consents, table: countInsertErrors(makeEventTable(clickhouse.client, now), metrics), frameCodec: makeFrameCodec(), now })
   startErasing(parts, clickhouse, store)
   const writerRedis = redisForWorker()
   const writer = startEventWorker(writerRedis, {

@@ -1,5 +1,5 @@
 /** What becomes of one event: judged by the catalogue first, then by consent, its gated fields each by their own purpose. */
-import { findEvent, type Catalog, type EventDefinition } from './catalog.ts'
+import type { EventDefinition } from './catalog.ts'
 import { decide, type AcceptReason, type DropReason, type Permission } from './consent.ts'
 import type { RejectReason, SentEvent } from './event.ts'
 
@@ -12,19 +12,20 @@ export type Judgement =
     outcome: 'accepted'
     reason: AcceptReason
     entry: string | null
-    definition: EventDefinition
     properties: Record<string, unknown>
     /** Pointers of the gated fields that were taken out. */
-    stripped: string[]
+    stripped: readonly string[]
     /** The purposes of the gated fields that are still in. */
-    fieldPurposes: string[]
+    fieldPurposes: readonly string[]
   }
 
-/** Judges an event captured at `capturedAt`; one captured before `oldest` is refused (both epoch ms). */
+/**
+ * Judges an event captured at `capturedAt`; one captured before `oldest` is refused (both epoch ms). `definition`: what the
+ * catalogue says of events of its name and version.
+ */
 export function judgeEvent (
-  catalog: Catalog, permissionOf: PermissionOf, event: SentEvent, capturedAt: number, oldest: number
+  definition: EventDefinition | undefined, permissionOf: PermissionOf, event: SentEvent, capturedAt: number, oldest: number
 ): Judgement {
-  const definition = findEvent(catalog, event.name, event.version)
   if (definition === undefined) return { outcome: 'rejected', reason: 'unknown_event' }
   if (capturedAt < oldest) return { outcome: 'rejected', reason: 'too_old' }
   const fault = definition.findFault(event.properties)
@@ -32,13 +33,16 @@ export function judgeEvent (
   const decision = decide(permissionOf(definition.purpose.id), capturedAt, event.occurredAt)
   if (decision.outcome === 'dropped') return decision
   const fields = stripFields(definition, event.properties, permissionOf, capturedAt)
-  return { outcome: 'accepted', reason: decision.reason, entry: decision.entry, definition, ...fields }
+  return { outcome: 'accepted', reason: decision.reason, entry: decision.entry, ...fields }
 }
+
+const none: readonly string[] = []
 
 /** Takes out every gated field whose own purpose does not permit it. */
 export function stripFields (
   definition: EventDefinition, properties: Record<string, unknown>, permissionOf: PermissionOf, capturedAt: number
-): { properties: Record<string, unknown>, stripped: string[], fieldPurposes: string[] } {
+): { properties: Record<string, unknown>, stripped: readonly string[], fieldPurposes: readonly string[] } {
+  if (definition.gatedFields.length === 0) return { properties, stripped: none, fieldPurposes: none }
   let kept = properties
   const stripped: string[] = []
   const fieldPurposes: string[] = []

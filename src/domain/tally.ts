@@ -1,19 +1,18 @@
 /** Counts what became of events, without account, device or payload. */
-import { findEvent, type Catalog, type EventDefinition } from './catalog.ts'
+import type { EventDefinition } from './catalog.ts'
 import type { DecisionCount, EventOutcome } from './event.ts'
 
 export interface Tally {
-  /** `event` is undefined for what could not be read as one. */
-  count: (event: { name: string, version: number } | undefined, outcome: Pick<EventOutcome, 'outcome' | 'reason'>) => void
+  /** `definition`: of the event; undefined for what is none, or none that the catalogue knows. */
+  count: (definition: EventDefinition | undefined, outcome: Pick<EventOutcome, 'outcome' | 'reason'>) => void
   counts: () => DecisionCount[]
 }
 
 /** A name that the catalogue does not know is the client's text: it is counted under an empty name. */
-export function makeTally (catalog: Catalog): Tally {
+export function makeTally (): Tally {
   const byDefinition = new Map<EventDefinition | undefined, DecisionCount[]>()
   return {
-    count (event, { outcome, reason }) {
-      const definition = event === undefined ? undefined : findEvent(catalog, event.name, event.version)
+    count (definition, { outcome, reason }) {
       let counts = byDefinition.get(definition)
       if (counts === undefined) byDefinition.set(definition, counts = [])
       const counted = counts.find(known => known.reason === reason && known.outcome === outcome)

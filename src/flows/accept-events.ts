@@ -1,7 +1,7 @@
 /** A batch arrives: each event is judged by the catalogue and by consent, and what is permitted is queued. */
-import { governingScope, type Catalog } from '../domain/catalog.ts'
+import { findEvent, governingScope, type Catalog, type EventDefinition } from '../domain/catalog.ts'
 import { permissionFor, type Permission, type Standing } from '../domain/consent.ts'
-import { capturedAt, type EventBatch, type EventOutcome } from '../domain/event.ts'
+import { capturedAt, type DecisionCount, type EventBatch, type EventOutcome, type SentEvent } from '../domain/event.ts'
 import { judgeEvent, type PermissionOf } from '../domain/judgement.ts'
 import { lapsedSince } from '../domain/notice.ts'
 import { makeTally } from '../domain/tally.ts'
@@ -27,6 +27,8 @@ export interface AcceptedBatch {
   rejected: number
   /** One outcome per element of the batch, in its order. */
   outcomes: readonly EventOutcome[]
+  /** The same, counted. */
+  counts: readonly DecisionCount[]
   /** The revision of the account's choices (of the device's, when signed out). */
   revision: number
   /** The optional purposes that this client should stop collecting. */
@@ -41,7 +43,7 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
     const receivedAt = deps.now()
     const standing = await readStanding(deps.consents, owner)
     const permissionOf = makePermissions(deps.catalog, standing, batch.product, receivedAt)
-    const tally = makeTally(deps.catalog)
+    const tally = makeTally()
     const acceptedIds = new Set<string>()
     const sorter = makeFrameSorter({
       product: batch.product.name,
@@ -53,32 +55,37 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       batchId: batch.batchId
     })
 
-    const outcomes = batch.elements.map(({ event, fault }): EventOutcome => {
-      if (event === undefined) return fault
+    const judge = (event: SentEvent, definition: EventDefinition | undefined): EventOutcome => {
       if (acceptedIds.has(event.id)) return { outcome: 'accepted', reason: 'duplicate' }
       const captured = capturedAt(event.occurredAt, batch.sentAt, receivedAt)
-      const judged = judgeEvent(deps.catalog, permissionOf, event, captured, receivedAt - deps.eventAgeMaxMs)
-      if (judged.outcome !== 'accepted') return judged
+      const judged = judgeEvent(definition, permissionOf, event, captured, receivedAt - deps.eventAgeMaxMs)
+      if (judged.outcome !== 'accepted' || definition === undefined) return judged
       acceptedIds.add(event.id)
       sorter.add({
         eventId: event.id,
-        name: event.name,
-        version: event.version,
+        name: definition.name,
+        version: definition.version,
         occurredAt: event.occurredAt,
         capturedAt: captured,
-        purpose: judged.definition.purpose.id,
+        purpose: definition.purpose.id,
         reason: judged.reason,
         consentEntry: judged.entry,
         properties: JSON.stringify(judged.properties)
       }, judged.fieldPurposes)
-      return { outcome: 'accepted', reason: judged.reason, stripped: judged.stripped }
+      return judged
+    }
+    const outcomes = batch.elements.map(({ event, fault }): EventOutcome => {
+      const definition = event === undefined ? undefined : findEvent(deps.catalog, event.name, event.version)
+      const outcome = event === undefined ? fault : judge(event, definition)
+      tally.count(definition, outcome)
+      return outcome
     })
-    outcomes.forEach((outcome, index) => { tally.count(batch.elements[index]?.event, outcome) })
 
     if (owner.accountId !== undefined && owner.deviceId !== undefined) {
       await deps.devices.see(owner.accountId, owner.deviceId, batch.product.name, batch.product.release, receivedAt)
     }
     const { frames, lines } = sorter.finish()
+    const counts = tally.counts()
     await deps.queue.add({
       schema: 1,
       requestId: deps.newId(),
@@ -87,12 +94,13 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       release: batch.product.release,
       receivedAt,
       frames,
-      body: deps.frameCodec.pack(lines),
-      counts: tally.counts()
+      body: await deps.frameCodec.pack(lines),
+      counts
     })
     return {
       ...countOutcomes(outcomes),
       outcomes,
+      counts,
       revision: (standing.account ?? standing.deviceAlone)?.revision ?? 0,
       stop: deps.catalog.optionalPurposes.filter(purpose => !permissionOf(purpose).allowed)
     }

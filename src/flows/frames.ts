@@ -4,23 +4,26 @@ import type { Frame } from './ports.ts'
 
 /** A row as one line of ClickHouse's JSONCompactEachRow, in the order of the columns of `events`. */
 export function serialiseRow (row: EventRow): string {
-  return makeRowSerialiser(row)(row)
+  return makeSerialiser(row, row)(row)
 }
 
 /** What all rows of a batch share. */
 export type BatchColumns = Pick<EventRow, 'product' | 'release' | 'productVersion' | 'accountRef' | 'deviceRef' | 'receivedAt' | 'batchId'>
-/** What each row has of its own. */
+/** What rows of one kind share as well. */
+type KindColumns = Pick<EventRow, 'name' | 'version' | 'purpose' | 'reason' | 'consentEntry'>
+/** What each row of a batch has of its own. */
 export type RowColumns = Omit<EventRow, keyof BatchColumns>
 
-/** Serialises the rows of one batch. What they share is made once: a row is then six short pieces put together. */
-function makeRowSerialiser (batch: BatchColumns): (row: RowColumns) => string {
-  const middle = JSON.stringify([batch.product, batch.release, batch.productVersion, batch.accountRef, batch.deviceRef]).slice(1, -1)
-  const end = JSON.stringify(batch.batchId)
-  const receivedAt = String(batch.receivedAt)
-  // Ids, names and reasons hold nothing that JSON would escape; a version or properties may.
-  return row => `["${row.eventId}","${row.name}",${String(row.version)},${middle},` +
-    `${String(row.occurredAt)},${String(row.capturedAt)},${receivedAt},"${row.purpose}","${row.reason}",` +
-    `${row.consentEntry === null ? 'null' : `"${row.consentEntry}"`},${JSON.stringify(row.properties)},${end}]`
+/** Serialises the rows of one kind in one batch. What they share is made once: a row is then a few short pieces put together. */
+function makeSerialiser (batch: BatchColumns, kind: KindColumns): (row: RowColumns) => string {
+  const shared = JSON.stringify([
+    kind.name, kind.version, batch.product, batch.release, batch.productVersion, batch.accountRef, batch.deviceRef
+  ]).slice(1, -1)
+  const afterTimes = JSON.stringify([batch.receivedAt, kind.purpose, kind.reason, kind.consentEntry]).slice(1, -1)
+  const end = `${JSON.stringify(batch.batchId)}]`
+  // An id holds nothing that JSON would escape.
+  return ({ eventId, occurredAt, capturedAt, properties }) =>
+    `["${eventId}",${shared},${String(occurredAt)},${String(capturedAt)},${afterTimes},${JSON.stringify(properties)},${end}`
 }
 
 export function parseRow (line: string): EventRow {
@@ -43,26 +46,37 @@ export interface FrameSorter {
   finish: () => { frames: Frame[], lines: string }
 }
 
+/** Rows that differ in their ids, times and properties only: together they pack best. */
+interface Group extends KindColumns { fieldPurposes: readonly string[], serialise: (row: RowColumns) => string, lines: string[], firstCapturedAt: number }
+
 export function makeFrameSorter (batch: BatchColumns): FrameSorter {
-  const serialise = makeRowSerialiser(batch)
-  const open = new Map<string, Omit<Frame, 'length' | 'rows'> & { lines: string[] }>()
+  const groups: Group[] = []
   return {
     add (row, fieldPurposes) {
-      const key = fieldPurposes.length === 0 ? row.purpose : [row.purpose, ...fieldPurposes].join(' ')
-      let frame = open.get(key)
-      if (frame === undefined) {
-        frame = { purpose: row.purpose, fieldPurposes, firstCapturedAt: row.capturedAt, lines: [] }
-        open.set(key, frame)
+      let group = groups.find(({ name, version, reason, consentEntry, fieldPurposes: others }) => name === row.name && version === row.version &&
+        reason === row.reason && consentEntry === row.consentEntry && others.length === fieldPurposes.length && others.every((purpose, index) => purpose === fieldPurposes[index]))
+      if (group === undefined) {
+        const { name, version, purpose, reason, consentEntry } = row
+        group = { name, version, purpose, reason, consentEntry, fieldPurposes, serialise: makeSerialiser(batch, row), lines: [], firstCapturedAt: row.capturedAt }
+        groups.push(group)
       }
-      frame.firstCapturedAt = Math.min(frame.firstCapturedAt, row.capturedAt)
-      frame.lines.push(serialise(row))
+      group.firstCapturedAt = Math.min(group.firstCapturedAt, row.capturedAt)
+      group.lines.push(group.serialise(row))
     },
     finish () {
       const texts: string[] = []
-      const frames = [...open.values()].map(({ lines, ...frame }) => {
-        const text = `${lines.join('\n')}\n`
+      const byPurposes = Map.groupBy(groups, ({ purpose, fieldPurposes }) => [purpose, ...fieldPurposes].join(' '))
+      const frames = [...byPurposes].map(([purposes, grouped]): Frame => {
+        const [purpose = '', ...fieldPurposes] = purposes.split(' ')
+        const text = grouped.map(({ lines }) => `${lines.join('\n')}\n`).join('')
         texts.push(text)
-        return { ...frame, rows: lines.length, length: text.length }
+        return {
+          purpose,
+          fieldPurposes,
+          firstCapturedAt: Math.min(...grouped.map(group => group.firstCapturedAt)),
+          rows: grouped.reduce((sum, { lines }) => sum + lines.length, 0),
+          length: text.length
+        }
       })
       return { frames, lines: texts.join('') }
     }

@@ -95,7 +95,7 @@ export interface SeenDevice {
 
 /** Packs and unpacks the lines of a batch. */
 export interface FrameCodec {
-  pack: (lines: string) => string
+  pack: (lines: string) => Promise<string>
   unpack: (body: string) => string
 }
 

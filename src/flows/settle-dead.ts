@@ -39,7 +39,7 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
     const requestId = deps.partIdOf(batch.requestId, purpose)
     const parted: FoundBatch = { ...found, requestId, settled: 'parted' }
     if (batch.frames.every(frame => frame.purpose !== purpose)) return parted // Gone from it already.
-    const rest = withoutPurpose(batch, purpose)
+    const rest = await withoutPurpose(batch, purpose)
     if (rest === undefined) {
       deps.onLeft()
       return { ...found, settled: 'left' }
@@ -52,7 +52,7 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
   }
 
   /** The batch without the frames of a purpose; undefined when it cannot be unpacked. */
-  function withoutPurpose (batch: QueuedBatch, purpose: string): QueuedBatch | undefined {
+  async function withoutPurpose (batch: QueuedBatch, purpose: string): Promise<QueuedBatch | undefined> {
     let lines: string
     try {
       lines = deps.frameCodec.unpack(batch.body)
@@ -61,7 +61,7 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
     }
     let from = 0
     const cut = batch.frames.map(frame => ({ frame, text: lines.slice(from, from += frame.length) })).filter(({ frame }) => frame.purpose !== purpose)
-    return { ...batch, frames: cut.map(({ frame }) => frame), body: cut.length === 0 ? '' : deps.frameCodec.pack(cut.map(({ text }) => text).join('')) }
+    return { ...batch, frames: cut.map(({ frame }) => frame), body: cut.length === 0 ? '' : await deps.frameCodec.pack(cut.map(({ text }) => text).join('')) }
   }
 }
 

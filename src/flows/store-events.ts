@@ -122,13 +122,13 @@ function splitLines (text: string): string[] {
 function countsOf (catalog: Catalog, { batch, kept, dropped }: Fate, failed: readonly FailedRow[], stored: ReadonlySet<string>): CountedBatch[] {
   const { requestId, receivedAt, counts } = batch
   const about = { requestId, receivedAt, ...countedProduct(catalog, batch) }
-  const tally = makeTally(catalog)
+  const tally = makeTally()
   const storedRows = new Map<string, number>()
   const add = (purpose: string, rows: number): void => { storedRows.set(purpose, (storedRows.get(purpose) ?? 0) + rows) }
   for (const { purpose, rows } of kept) add(purpose, rows)
   for (const row of dropped) {
     if (stored.has(row.eventId)) add(row.purpose, 1)
-    else tally.count(row, { outcome: 'dropped', reason: row.reason })
+    else tally.count(findEvent(catalog, row.name, row.version), { outcome: 'dropped', reason: row.reason })
   }
   const setAside = failed.filter(row => row.requestId === requestId)
   for (const { purpose } of setAside) add(purpose, -1)

@@ -1,7 +1,7 @@
 /** Reads request bodies: bounded, decoded strictly, scanned for what JSON.parse would hide. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { inflate, type Encoding } from './inflate.ts'
-import { scanJson, type ScanFinding } from './json-scan.ts'
+import { scanJson } from './json-scan.ts'
 import { Problem } from './problem.ts'
 
 export interface BodyLimits {
@@ -10,53 +10,58 @@ export interface BodyLimits {
   inflatedBytesMax: number
 }
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** What is wrong inside elements of the body's `events`, by index. */
-    eventFaults: ReadonlyMap<number, ScanFinding> | null
-    /** The size of the body, inflated. */
-    bodyBytes: number
-  }
-}
-
 const inflateRatioMax = 100
 const encodings: readonly string[] = ['gzip', 'zstd', 'br']
 const byteOrderMark = 0xfeff
 
 export function registerBody (app: FastifyInstance, limits: BodyLimits): void {
-  app.decorateRequest('eventFaults', null)
-  app.decorateRequest('bodyBytes', 0)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: limits.wireBytesMax }, async (request: FastifyRequest, body: Buffer) => {
     refuseOtherTypes(request)
-    return parse(request, await plain(request, body, limits))
+    return parse(await inflateBody(body, request.headers['content-encoding'], limits))
   })
 }
 
-async function plain (request: FastifyRequest, body: Buffer, { inflatedBytesMax }: BodyLimits): Promise<Buffer> {
-  const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
-  if (encoding === 'identity') return body
-  if (!encodings.includes(encoding)) {
-    throw new Problem('unsupported-media-type', { detail: 'The content encoding is not understood.', headers: { 'accept-encoding': 'gzip, zstd, br' } })
-  }
-  const inflated = await inflate(body, encoding as Encoding, { inflatedBytesMax, ratioMax: inflateRatioMax })
-  if (inflated.ok) return inflated.body
-  if (inflated.reason === 'too-large') throw new Problem('batch-too-large')
-  throw new Problem('invalid-json', { detail: `The body is not valid ${encoding}.` })
+/** In the routes of this plugin a JSON body stays what it is, bytes; its type is checked. */
+export function registerRawBody (app: FastifyInstance, wireBytesMax: number): void {
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: wireBytesMax }, (request: FastifyRequest, body: Buffer, done) => {
+    try {
+      refuseOtherTypes(request)
+      done(null, body)
+    } catch (error) {
+      done(error as Error)
+    }
+  })
 }
 
-function parse (request: FastifyRequest, body: Buffer): unknown {
-  request.bodyBytes = body.length
+/** `encoding`: the Content-Encoding header. */
+export async function inflateBody (body: Uint8Array, encoding = 'identity', { inflatedBytesMax }: BodyLimits): Promise<Uint8Array> {
+  const name = encoding.trim().toLowerCase()
+  if (name === 'identity') return body
+  if (!encodings.includes(name)) {
+    throw new Problem('unsupported-media-type', { detail: 'The content encoding is not understood.', headers: { 'accept-encoding': 'gzip, zstd, br' } })
+  }
+  const inflated = await inflate(body, name as Encoding, { inflatedBytesMax, ratioMax: inflateRatioMax })
+  if (inflated.ok) return inflated.body
+  if (inflated.reason === 'too-large') throw new Problem('batch-too-large')
+  throw new Problem('invalid-json', { detail: `The body is not valid ${name}.` })
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export function decodeText (body: Uint8Array): string {
   let text
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
+    text = utf8.decode(body)
   } catch {
     throw new Problem('invalid-json', { detail: 'The body is not valid UTF-8.' })
   }
   if (text.charCodeAt(0) === byteOrderMark) throw new Problem('invalid-json', { detail: 'The body starts with a byte order mark.' })
-  const { fatal, events } = scanJson(text)
-  if (fatal !== undefined) throw new Problem('invalid-json', { errors: [{ pointer: fatal.pointer, detail: fatal.reason }] })
-  request.eventFaults = events ?? null
+  return text
+}
+
+export function parseText (text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -64,11 +69,22 @@ function parse (request: FastifyRequest, body: Buffer): unknown {
   }
 }
 
+function parse (body: Uint8Array): unknown {
+  const text = decodeText(body)
+  const { fatal, events } = scanJson(text)
+  // Only a batch may hold elements that are wrong and others that are right.
+  const [first] = events ?? []
+  const finding = fatal ?? (first === undefined ? undefined : { ...first[1], pointer: `/events/${String(first[0])}${first[1].pointer}` })
+  if (finding !== undefined) throw new Problem('invalid-json', { errors: [{ pointer: finding.pointer, detail: finding.reason }] })
+  return parseText(text)
+}
+
 /** RFC 9110 section 8.3.1: parameters are names with values. */
 const mediaType = /^application\/json(?:\s*;\s*[\w.+-]+=(?:[\w.:+-]+|"[^"\\]*"))*\s*$/i
 
 function refuseOtherTypes (request: FastifyRequest): void {
   const type = request.headers['content-type'] ?? ''
+  if (type === 'application/json') return
   const charsets = [...type.matchAll(/;\s*charset="?([^";\s]*)/gi)].map(([, charset]) => charset?.toLowerCase())
   if (!mediaType.test(type) || charsets.some(charset => charset !== 'utf-8')) {
     throw new Problem('unsupported-media-type', { detail: 'The body must be application/json in UTF-8.' })

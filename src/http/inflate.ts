@@ -34,7 +34,7 @@ const codecs = {
  * Only gzip bodies may have several members (RFC 1952 section 2.2); they are joined, the limits hold for the sum.
  * Throws only what is no fault of the body, such as memory that cannot be had.
  */
-export async function inflate (body: Buffer, encoding: Encoding, limits: InflateLimits): Promise<Inflated> {
+export async function inflate (body: Uint8Array, encoding: Encoding, limits: InflateLimits): Promise<Inflated> {
   const { sync, async, params } = codecs[encoding]
   const small = body.length <= SYNC_BYTES_MAX
   const options = {

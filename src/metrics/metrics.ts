@@ -5,7 +5,7 @@ import { makeWaitingGauges, type WaitingReaders } from './waiting.ts'
 import { makeLoadMetrics, type LoadMetrics } from './load-metrics.ts'
 
 export interface Metrics extends LoadMetrics {
-  received: (accepted: number, outcomes: ReadonlyArray<{ outcome: string, reason: string }>) => void
+  received: (counts: ReadonlyArray<{ outcome: string, reason: string, count: number }>) => void
   stored: (stored: { stored: number, failed: number, dropped: ReadonlyMap<string, number> }, durationMs: number) => void
   answered: (answer: { method: string, route: string, status: number, durationMs: number }) => void
   trouble: (what: Trouble) => void
@@ -47,12 +47,12 @@ export function makeMetrics (waiting: WaitingReaders, insertErrorKinds: readonly
 
   return {
     ...loadMetrics,
-    received (acceptedCount, outcomes) {
-      received.inc(outcomes.length)
-      accepted.inc(acceptedCount)
-      for (const { outcome, reason } of outcomes) {
-        if (outcome === 'dropped') dropped.inc({ reason, stage: 'intake' })
-        if (outcome === 'rejected') rejected.inc({ reason })
+    received (counts) {
+      for (const { outcome, reason, count } of counts) {
+        received.inc(count)
+        if (outcome === 'accepted') accepted.inc(count)
+        if (outcome === 'dropped') dropped.inc({ reason, stage: 'intake' }, count)
+        if (outcome === 'rejected') rejected.inc({ reason }, count)
       }
     },
     stored (result, durationMs) {

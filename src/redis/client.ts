@@ -1,6 +1,7 @@
 /** Connections to Redis: to one server, to the primary that sentinels name, or to a cluster. */
 import { readFileSync } from 'node:fs'
 import { Cluster, Redis, type Result } from 'ioredis'
+import { writeTogether } from './one-write.ts'
 import { answerWhenReplicated } from './replicas.ts'
 import type { RedisClient } from './servers.ts'
 
@@ -69,6 +70,7 @@ export function connectForRequests (address: RedisAddress): RedisClient {
   for (const { command, file, keys } of scripts) {
     redis.defineCommand(command, { numberOfKeys: keys, lua: readFileSync(new URL(`scripts/${file}`, import.meta.url), 'utf8') })
   }
+  if (redis instanceof Redis) writeTogether(redis)
   if ('replicas' in address && address.replicas !== undefined && address.replicas > 0) answerWhenReplicated(redis, address.replicas, 1000)
   return redis
 }

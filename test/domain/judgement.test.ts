@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { loadCatalog } from '../../src/catalog/load-catalog.ts'
-import type { EventDefinition } from '../../src/domain/catalog.ts'
+import { findEvent, type EventDefinition } from '../../src/domain/catalog.ts'
 import type { Permission } from '../../src/domain/consent.ts'
 import { judgeEvent, stripFields, type PermissionOf } from '../../src/domain/judgement.ts'
 
@@ -18,7 +18,7 @@ function permits (...purposes: string[]): PermissionOf {
 }
 
 function judge (name: string, properties: Record<string, unknown>, permissionOf: PermissionOf, capturedAt = 200, version = 1): ReturnType<typeof judgeEvent> {
-  return judgeEvent(catalog, permissionOf, { id: 'i', name, version, occurredAt: 0, properties }, capturedAt, 50)
+  return judgeEvent(findEvent(catalog, name, version), permissionOf, { id: 'i', name, version, occurredAt: 0, properties }, capturedAt, 50)
 }
 
 t.test('the catalogue judges first, consent second', async t => {

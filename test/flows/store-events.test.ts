@@ -9,7 +9,7 @@ import { Unavailable } from '../../src/domain/unavailable.ts'
 import { makeAcceptEvents } from '../../src/flows/accept-events.ts'
 import type { EventTable, QueuedBatch } from '../../src/flows/ports.ts'
 import { makeStoreEvents, type StoreEvents } from '../../src/flows/store-events.ts'
-import { frameCodec } from '../../src/redis/frame-codec.ts'
+import { makeFrameCodec } from '../../src/redis/frame-codec.ts'
 import { startClickHouse } from '../support/clickhouse.ts'
 
 const catalog = await loadCatalog(join(import.meta.dirname, '..', '..', 'schemas'))
@@ -37,7 +37,7 @@ async function setStage (t: Test, spoil: (table: EventTable) => Partial<EventTab
   const consents = { readStandings: async (owners: readonly unknown[]) => owners.map(standing) }
   const waiting: QueuedBatch[] = []
   const acceptEvents = makeAcceptEvents({
-    catalog, consents, devices: { see: async () => {} }, queue: { add: async batch => { waiting.push(batch) } }, frameCodec,
+    catalog, consents, devices: { see: async () => {} }, queue: { add: async batch => { waiting.push(batch) } }, frameCodec: makeFrameCodec(),
     pseudonym: (_kind, id) => id ?? '', eventAgeMaxMs: 86_400_000, now: () => now, newId: randomUUID
   })
   const table = makeEventTable(client, Date.now)
@@ -47,7 +47,7 @@ async function setStage (t: Test, spoil: (table: EventTable) => Partial<EventTab
       await acceptEvents(owner, { batchId: randomUUID(), sentAt: now, product: { name: 'cad', release: 2026, version: undefined }, elements: events.map(event => ({ event })) })
       return waiting.at(-1)!
     },
-    store: makeStoreEvents({ catalog, consents, table: { ...table, ...spoil(table) }, frameCodec, now: Date.now }),
+    store: makeStoreEvents({ catalog, consents, table: { ...table, ...spoil(table) }, frameCodec: makeFrameCodec(), now: Date.now }),
     count: async from => Number((await rows<{ n: string }>(`SELECT sum(count) AS n FROM ${from}`))[0]?.n)
   }
 }
