@@ -135,6 +135,7 @@ function isSame (one: ConsentRecord, other: ConsentRecord): boolean {
 /** Whether the state is behind the ledger: it is new or was lost, or is an older copy. */
 export async function isBehind ({ scan, state }: Pick<RebuildConsentsDeps, 'scan' | 'state'>): Promise<boolean> {
   if (!await state.isWhole()) return true
-  const counts = await state.counts()
-  return (await scan.reached(counts)).some((reached, partition) => reached > (counts[partition] ?? 0))
+  const reached = await scan.reached(await state.counts())
+  const counts = await state.counts() // After the ledger, which may grow meanwhile: a place is counted before it is taken.
+  return reached.some((furthest, partition) => furthest > (counts[partition] ?? 0))
 }

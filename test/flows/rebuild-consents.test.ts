@@ -4,7 +4,7 @@ import { emptyRecord, type ChoiceState, type ConsentRecord } from '../../src/dom
 import type { FiledEntry } from '../../src/domain/ledger-check.ts'
 import { applyChanges, subjectKey, type LedgerEntry, type Subject } from '../../src/domain/ledger.ts'
 import type { LedgerScan, RestoredState } from '../../src/flows/ledger-ports.ts'
-import { rebuildConsents, type RebuildProgress } from '../../src/flows/rebuild-consents.ts'
+import { isBehind, rebuildConsents, type RebuildProgress } from '../../src/flows/rebuild-consents.ts'
 
 const seal = (text: string): string => createHmac('sha256', 'key of a test').update(text).digest('hex')
 const ada: Subject = { kind: 'account', id: 'ada' }
@@ -67,4 +67,20 @@ t.test('a record that cannot be read is made again, with what is on its way', as
   t.same((await rebuild(undefined, old.entries, [])).record, old.record)
   const next = say(old.record, 2, 'denied')
   t.same((await rebuild(undefined, old.entries, next.entries)).record, next.record)
+})
+
+t.test('a state that grows together with the ledger while the two are compared is not behind', async t => {
+  const compare = async (countedMeanwhile: number): Promise<boolean> => {
+    let counted = 5
+    return await isBehind({
+      scan: {
+        async * bySubject () { yield await Promise.resolve([]) },
+        furthest: async () => await Promise.resolve([6]),
+        async reached () { counted += countedMeanwhile; return await Promise.resolve([6]) }
+      },
+      state: { isWhole: async () => await Promise.resolve(true), counts: async () => await Promise.resolve([counted]) } as unknown as RestoredState
+    })
+  }
+  t.equal(await compare(1), false)
+  t.equal(await compare(0), true, 'but one that stays where it was is')
 })
