@@ -1,7 +1,7 @@
 /** Refuses a batch before its body is read, when the process or Redis has enough in hand. */
 import type { FastifyInstance } from 'fastify'
 import { findOverload, muchInHand, type Load, type LoadLimits, type Overload, type OverloadReason } from '../domain/load.ts'
-import { Problem } from './problem.ts'
+import { Problem, sendProblem } from './problem.ts'
 import { rateHeaders } from './rate-limits.ts'
 
 declare module 'fastify' {
@@ -9,7 +9,13 @@ declare module 'fastify' {
     /** Whether this route is refused under overload. */
     sheds?: true
   }
+  interface FastifyRequest {
+    inHand: InHand | null
+  }
 }
+
+/** What a request has of the load; `stays`: its body is refused, and its connection kept. */
+interface InHand { bytes: number, arrived: boolean, stays: boolean }
 
 export interface IntakeGateOptions {
   /** Read at each request; what is in hand is counted here. */
@@ -20,14 +26,17 @@ export interface IntakeGateOptions {
 
 /** Its hooks run in one go: what a stream tells between two of them would be lost. */
 export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed }: IntakeGateOptions): void {
-  const refuse = (overload: Overload): Problem => {
-    onShed(overload.reason)
-    return refusalOf(overload)
-  }
+  app.decorateRequest('inHand', null)
 
-  app.addHook('onRequest', (request, _reply, done) => {
+  // Answered at once and without an error: under load a refusal must cost next to nothing.
+  app.addHook('onRequest', (request, reply, done) => {
     const overload = request.routeOptions.config.sheds === true ? findOverload(load, limits) : undefined
-    done(overload === undefined ? undefined : refuse(overload))
+    if (overload === undefined) {
+      done()
+      return
+    }
+    onShed(overload.reason)
+    sendProblem(reply, refusalOf(overload))
   })
 
   app.addHook('preParsing', (request, reply, payload, done) => {
@@ -35,34 +44,44 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
       done(null, payload)
       return
     }
-    let bytes = 0
-    let arrived = false
-    let counts = true
+    const inHand: InHand = { bytes: 0, arrived: false, stays: false }
+    request.inHand = inHand
     payload.on('data', (chunk: Buffer) => {
-      if (!counts) return
-      bytes += chunk.length
+      // Of a request that was refused for its head nobody reads the body, and nobody would hear of an error.
+      if (request.inHand === null || payload.listenerCount('error') === 0) return
+      inHand.bytes += chunk.length
       load.bytesInHand += chunk.length
       if (load.bytesInHand <= limits.bytesInHandMax) return
       // Bodies that were let in while there was room may be more than there is room for.
-      counts = false
-      payload.emit('error', refuse(muchInHand))
+      onShed(muchInHand.reason)
+      inHand.stays = request.headers['content-length'] !== undefined && !reply.hasHeader('connection')
+      const { slug, extras } = refusalOf(muchInHand)
+      payload.emit('error', new Problem(slug, extras))
     })
     payload.once('end', () => {
-      if (!counts) return
-      arrived = true
+      if (request.inHand === null) return
+      inHand.arrived = true
       load.batchesInHand++
-    })
-    reply.raw.once('close', () => {
-      counts = false
-      load.bytesInHand -= bytes
-      if (arrived) load.batchesInHand--
     })
     done(null, payload)
   })
+
+  // Every request is answered, also one whose client has gone: only then nothing works on it any more.
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    const { inHand } = request
+    if (inHand !== null) {
+      request.inHand = null
+      load.bytesInHand -= inHand.bytes
+      if (inHand.arrived) load.batchesInHand--
+      // A connection that is closed while its client still sends may lose the answer. What remains is read and dropped.
+      if (inHand.stays) reply.removeHeader('connection')
+    }
+    done()
+  })
 }
 
-function refusalOf ({ slowDown, retryAfterSeconds }: Overload): Problem {
+function refusalOf ({ slowDown, retryAfterSeconds }: Overload): Pick<Problem, 'slug' | 'extras'> {
   return slowDown
-    ? new Problem('rate-limited', { retryAfterSeconds, headers: rateHeaders({ max: 0, remaining: 0, resetSeconds: retryAfterSeconds }) })
-    : new Problem('unavailable', { retryAfterSeconds })
+    ? { slug: 'rate-limited', extras: { retryAfterSeconds, headers: rateHeaders({ max: 0, remaining: 0, resetSeconds: retryAfterSeconds }) } }
+    : { slug: 'unavailable', extras: { retryAfterSeconds } }
 }

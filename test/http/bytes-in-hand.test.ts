@@ -1,0 +1,92 @@
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import { makeBatch, signIn } from '../support/api.ts'
+import { isProblem } from '../support/problems.ts'
+import { head, openRaw, readAnswers, type RawConnection } from '../support/raw-http.ts'
+import { eventually, startTestService, type TestService } from '../support/service.ts'
+
+const service = await startTestService(t, { INTAKE_BYTES_MAX: '65536', INTAKE_BATCHES_MAX: '2' })
+const { url } = service.service
+const ada = await signIn(service, 'ada', 'product_analytics')
+
+function headOf (length: number, type = 'application/json', ...more: string[]): string {
+  return head('POST /v1/events HTTP/1.1', 'Host: x', `Authorization: Bearer ${ada.token}`, `Content-Type: ${type}`, `Content-Length: ${String(length)}`, ...more)
+}
+
+/** Sends a part of a body of 100,000 bytes, and stays. */
+function begin (t: Test, bytes: number, type?: string): RawConnection {
+  const connection = openRaw(url, headOf(100_000, type) + ' '.repeat(bytes))
+  t.teardown(() => connection.socket.destroy())
+  return connection
+}
+
+async function inHand ({ service }: TestService): Promise<{ bytes: number, batches: number }> {
+  const text = await (await fetch(`${service.url}/metrics`)).text()
+  const [bytes, batches] = ['bytes', 'batches'].map(what => Number(new RegExp(`^assent_intake_in_hand_${what} (.*)$`, 'm').exec(text)?.[1]))
+  return { bytes: bytes!, batches: batches! }
+}
+
+async function holds (bytes: number): Promise<void> {
+  await eventually(`${String(bytes)} bytes are in hand`, async () => (await inHand(service)).bytes === bytes)
+}
+
+async function nothingInHand (): Promise<void> {
+  await eventually('nothing is in hand', async () => {
+    const { bytes, batches } = await inHand(service)
+    return bytes === 0 && batches === 0
+  })
+}
+
+t.test('a body that there is no room for is refused while it is sent, and its connection goes on', async t => {
+  const first = begin(t, 60_000)
+  await holds(60_000)
+  const second = begin(t, 30_000)
+  const [refusal] = await once(second.socket, 'data') as [string]
+  isProblem(t, readAnswers(refusal)[0]!, 503, 'unavailable', '/v1/events')
+  await holds(60_000)
+  t.match(await (await fetch(`${url}/metrics`)).text(), /^assent_shed_requests_total\{reason="bytes-in-hand"\} 1$/m)
+
+  second.socket.write(' '.repeat(70_000) + head('GET /health/live HTTP/1.1', 'Host: x', 'Connection: close'))
+  t.same(readAnswers(await second.ended).map(({ status }) => status), [503, 200])
+  t.notOk(first.socket.destroyed, 'who was let in is not touched by it')
+  first.socket.write(' '.repeat(5000))
+  await holds(65_000)
+  first.socket.destroy()
+  await nothingInHand()
+  t.equal((await service.post(ada.token)).status, 202)
+})
+
+t.test('bodies that nobody reads are in nobody\'s way', async t => {
+  begin(t, 60_000)
+  await holds(60_000)
+  const other = begin(t, 60_000, 'text/plain')
+  const [refusal] = await once(other.socket, 'data') as [string]
+  t.equal(readAnswers(refusal)[0]?.status, 415)
+  t.equal((await service.call('GET', '/health/live')).status, 200)
+})
+
+t.test('what a client left behind is let go', async t => {
+  await nothingInHand()
+  const half = begin(t, 20_000)
+  await holds(20_000)
+  half.socket.destroy()
+  await nothingInHand()
+
+  const body = JSON.stringify(makeBatch())
+  await service.redis.client('PAUSE', 1500, 'WRITE')
+  // The second waits behind the first, for a connection that will never be its own.
+  const whole = openRaw(url, headOf(body.length) + body + headOf(body.length) + body)
+  await once(whole.socket, 'connect')
+  const attend = async (): Promise<void> => { for (let ask = 0; ask < 3; ask++) await service.call('GET', '/health/live') }
+  await attend()
+  t.equal((await service.post(ada.token)).status, 503, 'both are in hand')
+  whole.socket.destroy()
+  await attend()
+  t.equal((await service.post(ada.token)).status, 503, 'for as long as the service works on them')
+  await nothingInHand()
+})
+
+t.test('what was answered is let go, one batch after another on one connection', async t => {
+  for (let batch = 0; batch < 20; batch++) t.equal((await service.post(ada.token)).status, 202)
+  await nothingInHand()
+})
