@@ -18,7 +18,8 @@ const driversByEdge = {
   mail: ['nodemailer'],
   metrics: ['prom-client'],
   otp: ['otplib', 'qr'],
-  redis: ['ioredis', 'bullmq']
+  redis: ['ioredis', 'bullmq'],
+  tracing: ['@opentelemetry/[^/]+']
 }
 
 const edge = name => `^src/${name}(/|[.]ts$)`

@@ -23,6 +23,8 @@ const shape = z.object({
   DATA_DIR: text.default('data'),
   SCHEMAS_DIR: text.optional(),
   SHUTDOWN_DELAY: duration.pipe(z.number().max(15_000)).optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url('http', 'https').optional(),
+  OTEL_SERVICE_NAME: text.default('assent'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   REDIS_URL: text.transform((address, context) => parseRedisUrl(address, context)).optional(),
   REDIS_CA_FILE: text.optional(),

@@ -12,6 +12,7 @@ import type { ConsentStore, DeviceRegister, PolicyStore, QueueBooks } from '../f
 import type { PostOffice } from '../mail/post-office.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Trouble } from '../metrics/troubles.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 
 export interface Parts {
   config: Config
@@ -32,6 +33,8 @@ export interface Parts {
   queueBooks: QueueBooks
   postOffice: PostOffice
   metrics: Metrics
+  /** Undefined where no collector of traces is named. */
+  tracing: Tracing | undefined
   /** Counts and logs what should not happen. */
   tell: (what: Trouble, error?: unknown) => void
   now: () => number

@@ -39,6 +39,7 @@ import type { Parts } from './parts.ts'
 import { guardState, isWholeOrNew, rebuildIfBehind } from './rebuild.ts'
 import { makePeopleRoutes } from './people-routes.ts'
 import { makeTeamRoutes } from './team-routes.ts'
+import { openTracing } from './tracing.ts'
 import { startWriter } from './writer.ts'
 
 export interface Service {
@@ -89,6 +90,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
 
   const stopping = { yes: false }
   const trouble = { tell: (_what: Trouble, _error?: unknown): void => {} }
+  const tracing = await openTracing(config, closers, error => { trouble.tell('traces-unsent', error) })
   const { redis, redisForWorker, clickhouse } = await openStores(config, closers, what => { trouble.tell(what) })
   const secrets = await secretsOf(config)
   const say = (line: string): void => { process.stderr.write(`assent: ${line}\n`) }
@@ -132,7 +134,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const postOffice = makePostOffice({ queue: mailQueue, transport, box })
 
   const parts: Parts = {
-    config, logger, closers, catalog, regionalDefault, privacyContact, redis, redisForWorker, secrets, box, pepper, consents, devices, queueBooks: queue, postOffice, metrics, tell: trouble.tell, now, newId
+    config, logger, closers, catalog, regionalDefault, privacyContact, redis, redisForWorker, secrets, box, pepper, consents, devices, queueBooks: queue, postOffice, metrics, tracing, tell: trouble.tell, now, newId
   }
 
   const routes: FastifyPluginAsync[] = []
@@ -144,7 +146,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
 
   if (collects) {
     routes.push(
-      eventRoutes({ takeBatch: makeIntake(parts, queue), onTaken: metrics.received, wireBytesMax: config.BATCH_BYTES_MAX }),
+      eventRoutes({ takeBatch: makeIntake(parts, tracing?.queue(queue) ?? queue), onTaken: metrics.received, wireBytesMax: config.BATCH_BYTES_MAX }),
       consentRoutes({ askConsent: makeAskConsent({ catalog, consents, now }) }),
       catalogRoutes({ catalog })
     )
@@ -173,6 +175,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     rateLimits: makeRateLimits(parts),
     now,
     onAnswer: metrics.answered,
+    startTrace: tracing?.startRequest,
     isStopping: () => stopping.yes,
     routes
   })

@@ -27,7 +27,7 @@ const auditEveryMs = 60_000
 
 /** Starts all that works off what waits in Redis; each part is ended by `closers`. */
 export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker {
-  const { logger, closers, catalog, redis, redisForWorker, consents, postOffice, metrics, tell, now } = parts
+  const { logger, closers, catalog, redis, redisForWorker, consents, postOffice, metrics, tracing, tell, now } = parts
   const ledger = makeLedgerTable(clickhouse.client, 5000)
   const accessLog = makeAccessLogTable(clickhouse.client)
   const policies = makePolicyTable(clickhouse.client)
@@ -60,7 +60,9 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
   const mailWorker = startMailWorker(mailRedis, { deliver: postOffice.deliver, now, onLetter: metrics.letter, onTrouble: tell })
   closers.push(async () => { await mailWorker.close(); mailRedis.disconnect() })
 
-  const store = makeStoreEvents({ catalog, consents, table: countInsertErrors(makeEventTable(clickhouse.client, now), metrics), frameCodec: makeFrameCodec(), now })
+  const table = countInsertErrors(makeEventTable(clickhouse.client, now), metrics)
+  const storeEvents = makeStoreEvents({ catalog, consents, table: tracing?.table(table) ?? table, frameCodec: makeFrameCodec(), now })
+  const store = tracing?.store(storeEvents) ?? storeEvents
   startErasing(parts, clickhouse, store)
   const writerRedis = redisForWorker()
   const writer = startEventWorker(writerRedis, {

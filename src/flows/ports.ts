@@ -42,6 +42,8 @@ export interface QueuedBatch {
   /** The lines of all frames, one after the other, packed (`FrameCodec`). */
   body: string
   counts: readonly DecisionCount[]
+  /** The traceparent of the span that queued it, where requests are traced; who does not know it leaves it be. */
+  trace?: string
 }
 
 const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([1])

@@ -13,6 +13,7 @@ import { registerIntakeGate, type IntakeGateOptions } from './intake-gate.ts'
 import { registerMethodNotAllowed } from './method-not-allowed.ts'
 import { answerHeaders, pageHeaders, Problem, type ProblemSlug } from './problem.ts'
 import { registerRateLimits, type RateLimitOptions } from './rate-limits.ts'
+import { registerTraces, type StartTrace } from './request-traces.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -38,6 +39,8 @@ export interface AppOptions {
   now: () => number
   /** Told of every answer: the route's pattern, never its address. */
   onAnswer: (answer: { method: string, route: string, status: number, durationMs: number }) => void
+  /** Undefined traces nothing. */
+  startTrace: StartTrace | undefined
   /** Whether this process ends soon: then every answer closes its connection, so that the client turns to another. */
   isStopping: () => boolean
   /** Routes in the order of the document. */
@@ -73,6 +76,7 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   // Answers are made by this service: they are described for the document, and written as they are.
   app.setSerializerCompiler(() => JSON.stringify)
 
+  registerTraces(app, options.startTrace)
   // Node would refuse it by itself; so it meets what every request meets.
   app.server.on('checkExpectation', (request, response) => { app.routing(request, response) })
   app.addHook('onRequest', async (request, reply) => {
