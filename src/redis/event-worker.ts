@@ -28,7 +28,7 @@ export interface EventWorker {
   close: () => Promise<void>
 }
 
-interface Waiting { batch: QueuedBatch, again: boolean, done: () => void, failed: (error: Error) => void }
+interface Waiting { batch: QueuedBatch, again: boolean, begin?: () => Promise<void>, done: () => void, failed: (error: Error) => void }
 
 const retryFromMs = 200
 const retryToMs = 5000
@@ -73,6 +73,7 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
   const storeAll = async (taken: readonly Waiting[]): Promise<void> => {
     const started = performance.now()
     try {
+      await taken[0]?.begin?.()
       const stored = await storeUntilReachable(taken.map(({ batch }) => batch), taken.some(({ again }) => again))
       options.onStored(stored, taken.length, performance.now() - started)
       for (const { done } of taken) done()
@@ -106,14 +107,20 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
     throw new DelayedError()
   }
 
+  /** A batch that waits behind another has not begun: if that one kills the process, this one is not to blame. */
+  const countStart = async (job: Job<QueuedBatch>, by: 1 | -1): Promise<void> => {
+    await redis.hincrby(batchKey(job.id ?? ''), 'ats', by).catch((error: unknown) => { throw new Unavailable('the queue', { cause: error }) })
+  }
+
   const process = async (job: Job<QueuedBatch>, token?: string): Promise<void> => {
     if (!options.isReadable(job.data)) return await park(job, token)
+    const retried = job.attemptsMade > 0 || job.stalledCounter > 0
+    if (retried) await countStart(job, -1)
     await new Promise<void>((resolve, reject) => {
-      const retried = job.attemptsMade > 0 || job.stalledCounter > 0
       // What was queued before this writer started may come from a backup of Redis, and be stored already.
       const waiting = { batch: job.data, again: retried || job.timestamp < startedAt, done: resolve, failed: reject }
       if (retried) {
-        alone.push(waiting)
+        alone.push({ ...waiting, begin: async () => { await countStart(job, 1) } })
       } else {
         gathered.push(waiting)
         gatheredRows += job.data.frames.reduce((sum, frame) => sum + frame.rows, 0)

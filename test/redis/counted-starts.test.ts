@@ -1,0 +1,55 @@
+import t from 'tap'
+import { connectForWorker } from '../../src/redis/client.ts'
+import { makeEventQueue } from '../../src/redis/event-queue.ts'
+import { startEventWorker } from '../../src/redis/event-worker.ts'
+import { batchKey, readBatches } from '../../src/redis/queued-batches.ts'
+import type { QueuedBatch } from '../../src/flows/ports.ts'
+import { startRedis } from '../support/redis.ts'
+import { eventually } from '../support/service.ts'
+
+const batch: QueuedBatch = {
+  schema: 1, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), frames: [], body: '', counts: []
+}
+const names = ['a', 'b', 'c', 'd']
+
+t.test('of batches that are tried again one by one, only that whose turn has come counts as started', async t => {
+  const { redis, socketPath } = await startRedis(t)
+  const queue = makeEventQueue(redis)
+  t.teardown(queue.close)
+  let goOn = (): void => {}
+  const held = new Promise<void>(resolve => { goOn = resolve })
+  const begun: string[][] = []
+  const connection = connectForWorker({ socketPath })
+  const worker = startEventWorker(connection, {
+    isReadable: () => true,
+    async store (batches, again) {
+      if (!again) throw new Error('all fail together')
+      begun.push(batches.map(({ requestId }) => requestId))
+      await held
+      return { stored: 0, dropped: new Map(), failed: 0 }
+    },
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushWaitMs: 200, parkMs: 20
+  })
+  t.teardown(async () => { goOn(); await worker.close(); connection.disconnect() })
+
+  for (const requestId of names) await queue.add({ ...batch, requestId })
+
+  const starts = async (): Promise<Record<string, number>> => {
+    const found: Record<string, number> = {}
+    for await (const page of readBatches(redis)) {
+      for (const { jobId, batch: { requestId } } of page) found[requestId] = Number(await redis.hget(batchKey(jobId), 'ats'))
+    }
+    return found
+  }
+  const taken = async (): Promise<number> => await redis.llen(batchKey('active'))
+  await eventually('all have been taken once more', async () => begun.length === 1 && await taken() === names.length)
+  const [[first] = []] = begun
+  await eventually('each but the first is as it was', async () => {
+    const found = await starts()
+    return names.every(name => found[name] === (name === first ? 2 : 1))
+  })
+  goOn()
+  await eventually('all are stored', async () => (await queue.depth()).pending === 0)
+  t.same(begun.map(({ length }) => length), [1, 1, 1, 1])
+})
