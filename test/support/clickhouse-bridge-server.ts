@@ -36,7 +36,10 @@ class Refused extends Error {
 }
 
 const server = createServer((request, response) => {
-  answer(request, response).catch((error: unknown) => { refuse(response, error) })
+  answer(request, response).catch((error: unknown) => {
+    if (request.destroyed && !request.complete) return // Whoever asked has died in the middle of it.
+    refuse(response, error)
+  })
 })
 
 async function answer (request: IncomingMessage, response: ServerResponse): Promise<void> {
