@@ -1,6 +1,7 @@
 /** Processes that are killed without warning, at random moments under load. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import type { Random } from '../random.ts'
 import { play, type Form, type Outcome, type Scenario, type Scene } from '../scene.ts'
 import { setApart, setTogether, type Apart, type Stage } from '../stage.ts'
 
@@ -28,6 +29,15 @@ async function embeddedRedisPid (socket: string): Promise<number> {
   const info = await redis.info('server')
   redis.disconnect()
   return Number(/process_id:(\d+)/.exec(info)?.[1])
+}
+
+/** Kills the service in one process, every other time its Redis too, and starts it again. */
+export async function killTogether ({ api, redisSocket }: Stage, random: Random): Promise<void> {
+  const redis = random.next() < 0.5 ? await embeddedRedisPid(redisSocket) : undefined
+  const ended = api.end('SIGKILL')
+  if (redis !== undefined) process.kill(redis, 'SIGKILL')
+  await ended
+  await api.start()
 }
 
 async function restartCollector ({ collectors: [collector] }: Stage): Promise<void> {
@@ -59,14 +69,7 @@ export const kills: readonly Scenario[] = [
     name: 'kill-all-in-one',
     about: 'kill -9 of the service in one process, every other time of its Redis too',
     longOnly: true,
-    run: async form => await play(form, setTogether, { crowd }, async scene => await killAgain(scene, async () => {
-      const { stage: { api, redisSocket }, random } = scene
-      const redis = random.next() < 0.5 ? await embeddedRedisPid(redisSocket) : undefined
-      const ended = api.end('SIGKILL')
-      if (redis !== undefined) process.kill(redis, 'SIGKILL')
-      await ended
-      await api.start()
-    }))
+    run: async form => await play(form, setTogether, { crowd }, async scene => await killAgain(scene, async () => { await killTogether(scene.stage, scene.random) }))
   },
   {
     name: 'kill-any',
