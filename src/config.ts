@@ -1,4 +1,5 @@
 /** The only reader of the environment. Every variable is described in `.env.example`. */
+import { isIP } from 'node:net'
 import { z } from 'zod'
 
 const units: Readonly<Record<string, number>> = { '': 1000, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -12,6 +13,8 @@ const flag = z.enum(['0', '1']).transform(value => value === '1')
 const url = (...protocols: string[]): z.ZodType<string> => z.url({ protocol: new RegExp(`^(?:${protocols.join('|')})$`), error: `must be a URL of ${protocols.join(' or ')}` })
 const key = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64').transform(text => Buffer.from(text, 'base64'))
 const text = z.string().min(1)
+/** What a range of proxies may be called, beside its addresses. */
+const namedNetworks = ['loopback', 'linklocal', 'uniquelocal']
 
 const shape = z.object({
   NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
@@ -19,7 +22,7 @@ const shape = z.object({
   HOST: text.default('127.0.0.1'),
   PORT: count(0, 65_535).default(8080),
   METRICS_PORT: count(0, 65_535).optional(),
-  TRUST_PROXY: text.transform(list => list.split(',').map(item => item.trim())).default([]),
+  TRUST_PROXY: text.transform(list => list.split(',').map(item => item.trim())).refine(list => list.every(isNetwork), 'must be a list of addresses or networks such as 10.0.0.0/8').default([]),
   DATA_DIR: text.default('data'),
   SCHEMAS_DIR: text.optional(),
   SHUTDOWN_DELAY: duration.pipe(z.number().max(15_000)).optional(),
@@ -79,6 +82,14 @@ const shape = z.object({
 
 type Environment = Readonly<Record<string, string | undefined>>
 export type Config = z.infer<typeof shape> & { production: boolean, devTools: boolean }
+
+/** An address, one with the length of its prefix, or a name of several. */
+function isNetwork (item: string): boolean {
+  const [, address = item, bits] = /^([^/]+)\/([0-9]{1,3})$/.exec(item) ?? []
+  const version = isIP(address)
+  if (version === 0) return namedNetworks.includes(item)
+  return bits === undefined || (Number(bits) > 0 && Number(bits) <= (version === 4 ? 32 : 128))
+}
 
 /** The names of all variables that are read. */
 export const variableNames: readonly string[] = Object.keys(shape.shape)

@@ -24,16 +24,9 @@ Once it is up: /docs shows every call, /health/ready and /metrics how it is doin
 
 /** A start that is stopped ends with one line for each thing that is wrong. */
 function refuse (error: unknown): never {
-  const lines = error instanceof ConfigError ? error.message.split('\n') : [explain(error)]
+  const lines = error instanceof ConfigError ? error.message.split('\n') : [(error as Error).message.split('\n', 1)[0] ?? 'unknown']
   for (const line of lines) process.stderr.write(`assent: cannot start: ${line}\n`)
   process.exit(1)
-}
-
-function explain (error: unknown): string {
-  const { code, message, address, port } = error as NodeJS.ErrnoException & { address?: string, port?: number }
-  if (code === 'EADDRINUSE') return `PORT ${String(port)} on ${String(address)} is in use`
-  if (code === 'EACCES' && port !== undefined) return `PORT ${String(port)} needs rights that this process does not have`
-  return message.split('\n', 1)[0] ?? 'unknown'
 }
 
 const closeWithinMs = 28_000
@@ -96,6 +89,7 @@ async function run (): Promise<void> {
   process.stderr.write('assent: starting Redis and ClickHouse…\n')
   const service = await startService(config, pino({ level: config.LOG_LEVEL }))
   closeOnSignal(service, config.SHUTDOWN_DELAY ?? (config.production ? 5000 : 0))
+  if (service.metricsUrl !== undefined) process.stdout.write(`assent metrics on ${service.metricsUrl}\n`)
   process.stdout.write(`assent listening on ${service.url}\n`)
   if (config.devTools && config.ROLE === 'all') process.stdout.write(welcome(service.url, randomUUID))
 }

@@ -38,6 +38,14 @@ t.test('an empty environment is one to develop in', async t => {
   t.equal(readConfig({ DEV_TOOLS: 'off', ISSUERS_FILE: 'i.json', SMTP_URL: 'smtp://mail.example' }).devTools, false)
 })
 
+t.test('a proxy is an address or a network', async t => {
+  const given = '127.0.0.1, 10.0.0.0/8,2001:db8::/32,::1,loopback'
+  t.same(readConfig({ TRUST_PROXY: given }).TRUST_PROXY, ['127.0.0.1', '10.0.0.0/8', '2001:db8::/32', '::1', 'loopback'])
+  for (const TRUST_PROXY of ['true', 'proxy.internal', '10.0.0', '10.0.0.0/33', '10.0.0.0/0', '10.0.0.0/', '2001:db8::/129', '127.0.0.1,,::1']) {
+    t.match(problemsOf({ TRUST_PROXY }), [/^TRUST_PROXY must be a list of addresses or networks/], TRUST_PROXY)
+  }
+})
+
 t.test('an empty variable counts as not set', async t => {
   t.same(readConfig(Object.fromEntries(variableNames.map(name => [name, '']))), readConfig({}))
   t.same(problemsOf({ ...production, LEDGER_KEY: '' }), ['LEDGER_KEY must be set in production'])

@@ -1,6 +1,5 @@
 /** The composition root: clients, stores, flows, HTTP and workers of one process, closed in reverse. */
 import { randomUUID } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Logger } from 'pino'
 import { loadCatalog } from '../catalog/load-catalog.ts'
@@ -34,6 +33,7 @@ import type { EventWorker } from '../redis/event-worker.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
 import { isWhole } from '../redis/whole-mark.ts'
 import { makeIntake } from './intake.ts'
+import { listen } from './listen.ts'
 import { makeRateLimits, watchLoad } from './load.ts'
 import type { Parts } from './parts.ts'
 import { guardState, isWholeOrNew, rebuildIfBehind } from './rebuild.ts'
@@ -44,6 +44,8 @@ import { startWriter } from './writer.ts'
 
 export interface Service {
   url: string
+  /** Where the metrics are, when they have a port of their own. */
+  metricsUrl: string | undefined
   /** The writer of this process, when its role has one. */
   writer: EventWorker | undefined
   /** Says from here on that others should be asked instead, and still serves. */
@@ -85,7 +87,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const serves = config.ROLE === 'all' || config.ROLE === 'api'
   const catalog = await loadCatalog(config.SCHEMAS_DIR ?? schemasDir)
   const regionalDefault = await loadRegionPolicy(config.REGION_POLICY_FILE)
-  const issuers = config.ISSUERS_FILE === undefined ? [] : await loadIssuers(config.ISSUERS_FILE, config)
+  const issuers = config.ISSUERS_FILE === undefined ? [] : await loadIssuers(config.ISSUERS_FILE, config).catch((cause: unknown) => { throw new Error(`ISSUERS_FILE: ${(cause as Error).message}`, { cause }) })
   const privacyContact = config.PRIVACY_CONTACT ?? 'privacy@example.com'
 
   const stopping = { yes: false }
@@ -179,9 +181,10 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     isStopping: () => stopping.yes,
     routes
   })
+  let metricsUrl: string | undefined
   if (metricsServer !== undefined) {
     closers.push(async () => { await metricsServer.close() })
-    await metricsServer.listen({ host: config.HOST, port: config.METRICS_PORT ?? 0 })
+    metricsUrl = `${await listen(metricsServer, config.HOST, 'METRICS_PORT', config.METRICS_PORT ?? 0)}/metrics`
   }
   closers.push(async () => {
     // A connection whose last answer is on its way now falls idle later, and would be waited for until its client goes.
@@ -189,7 +192,6 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     await app.close()
     clearInterval(sweeping)
   })
-  await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'server.started' })
-  const { port } = app.server.address() as AddressInfo
-  return { url: `http://${config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST}:${String(port)}`, writer, leave: () => { stopping.yes = true } }
+  const url = await listen(app, config.HOST, 'PORT', config.PORT)
+  return { url, metricsUrl, writer, leave: () => { stopping.yes = true } }
 }

@@ -68,5 +68,5 @@ t.test('keys lie beside the file that names them', async t => {
 t.test('a wrong file of issuers stops the start with one line', async t => {
   const directory = t.testdir({ 'issuers.json': '{"issuers":[]}' })
   const start = startService(readConfig({ DATA_DIR: join(directory, 'data'), PORT: '0', ISSUERS_FILE: join(directory, 'issuers.json') }), pino({ level: 'silent' }))
-  await t.rejects(start, { message: /^\S+issuers\.json: issuers [^\n]+$/ })
+  await t.rejects(start, { message: /^ISSUERS_FILE: \S+issuers\.json: issuers [^\n]+$/ })
 })

@@ -60,15 +60,24 @@ t.test('production needs its secrets and has no development tools', async t => {
     VERIFICATION_PEPPER: key, SEAL_KEYS: `a:${key}`, VERIFICATION_KEYS_FILE: '/none'
   }
   isRefused(t, await runToEnd(t, { ...complete, DEV_TOOLS: 'on', RATE_LIMITS: 'off', EMAIL_RESEND_SECONDS: '0' }), /DEV_TOOLS must not be on/, /RATE_LIMITS/, /EMAIL_RESEND_SECONDS/)
-  isRefused(t, await runToEnd(t, complete), /\/none cannot be read/)
+  isRefused(t, await runToEnd(t, complete), /ISSUERS_FILE: \/none cannot be read/)
 })
 
-t.test('a port that is taken stops the start', async t => {
+t.test('an address or a port that cannot be had stops the start, which names the variable', async t => {
   const holder = createServer().listen(0, '127.0.0.1')
   t.teardown(() => holder.close())
   await new Promise(resolve => holder.once('listening', resolve))
   const { port } = holder.address() as AddressInfo
-  isRefused(t, await runToEnd(t, { DATA_DIR: await makeFolder(t), PORT: String(port) }), new RegExp(`PORT ${port} .*in use`))
+  isRefused(t, await runToEnd(t, { DATA_DIR: await makeFolder(t), PORT: String(port) }), new RegExp(`: PORT ${port} .*in use`))
+  isRefused(t, await runToEnd(t, { DATA_DIR: await makeFolder(t), METRICS_PORT: String(port) }), new RegExp(`: METRICS_PORT ${port} .*in use`))
+  for (const HOST of ['203.0.113.7', 'no-such-host.invalid']) {
+    isRefused(t, await runToEnd(t, { DATA_DIR: await makeFolder(t), HOST, DEV_TOOLS: 'on' }), new RegExp(`: HOST ${HOST} is no address of this machine`))
+  }
+})
+
+t.test('a free port for the metrics is named', async t => {
+  const { stdout } = await (await startProcess(t, { DATA_DIR: await makeFolder(t), METRICS_PORT: '0' })).end('SIGTERM')
+  t.match(stdout, /^assent metrics on http:\/\/127\.0\.0\.1:[1-9][0-9]*\/metrics\n/)
 })
 
 t.test('a data directory that cannot be written stops the start', async t => {
