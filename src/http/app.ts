@@ -94,10 +94,11 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   })
   registerErrors(app)
   const finishMethods = registerMethodNotAllowed(app)
-  await app.register(swagger, document)
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: documentationPolicy, uiHooks: { onRequest: (_request, reply, next) => { reply.headers(pageHeaders); next() } } })
+  // What these add to a request, requests of the pages of /docs have only if it is there before them.
   registerIntakeGate(app, options.intake)
   const { limitAddresses, limitSubjects } = await registerRateLimits(app, options.rateLimits)
+  await app.register(swagger, document)
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: documentationPolicy, uiHooks: { onRequest: (_request, reply, next) => { reply.headers(pageHeaders); next() } } })
   limitAddresses()
   await registerAuth(app, options.issuers, options.now)
   limitSubjects()
