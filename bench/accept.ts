@@ -1,47 +1,74 @@
-/** How many events per second one collector accepts, against a bare server that does nothing with them. */
-import { join } from 'node:path'
+/** How fast one collector accepts, against a bare server that does nothing with what it is sent. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { median, spreadOf } from './figures.ts'
+import { withCollector } from './collector.ts'
+import { median, percentile, spreadOf } from './figures.ts'
 import { postForSeconds } from './load.ts'
 import { connections, type Options } from './part.ts'
-import { agreeingToken } from './people.ts'
-import { runServer, withTemporaryDir, type Running } from './processes.ts'
+import { runServer } from './processes.ts'
+import { postSteadily } from './steady-load.ts'
 import type { Row } from './table.ts'
-import { eventsPerBatch, makeBatchTexts } from './traffic.ts'
+import { eventsPerBatch, makeBatchText, makeBatchTexts } from './traffic.ts'
 
-/** The collector works on the Redis and the directory of a whole service, whose writer is paused. */
+interface Side { url: string, token: string }
+
 export async function measureAccept ({ runs, seconds, say }: Options): Promise<Row[]> {
-  return await withTemporaryDir(async dir => {
-    const whole = await runServer('src/main.ts', { DATA_DIR: dir })
-    const token = await agreeingToken(whole.url)
-    const redis = `unix://${join(dir, 'redis', 'redis.sock')}`
-    const collector = await runServer('src/main.ts', { DATA_DIR: dir, ROLE: 'collector', REDIS_URL: redis })
+  return await withCollector(0, async collector => {
     const bare = await runServer('bench/bare-server.ts')
-    process.kill(whole.pid, 'SIGSTOP') // The queue grows meanwhile: only intake is measured.
-    const measure = async ({ url }: Running): Promise<number> => {
-      const { requestsPerSecond, refused } = await postForSeconds({ url, token, bodies: makeBatchTexts(40), connections, seconds })
+    const bareToken = await (await fetch(`${bare.url}/token`)).text()
+    const ours: Side = collector
+    const theirs: Side = { url: bare.url, token: bareToken }
+    const batches = makeBatchTexts(40)
+    const single = Array.from({ length: 400 }, () => makeBatchText(1))
+    const post = async ({ url, token }: Side, bodies: readonly string[]): Promise<number> => {
+      const { requestsPerSecond, refused } = await postForSeconds({ url, token, bodies, connections, seconds })
       if (refused > 0) throw new Error(`${String(refused)} requests were refused`)
-      return requestsPerSecond * eventsPerBatch
+      return requestsPerSecond
     }
-    await measure(bare)
-    await measure(collector)
-    const [ours, theirs]: [number[], number[]] = [[], []]
-    for (let run = 1; run <= runs; run++) {
-      theirs.push(await measure(bare))
-      ours.push(await measure(collector))
-      say(`accept ${String(run)}/${String(runs)}: ${ours.at(-1)!.toFixed(0)} events/s, bare ${theirs.at(-1)!.toFixed(0)}`)
+    /** Both sides in turns; what is measured first only warms up. */
+    const alternate = async (what: string, measure: (side: Side) => Promise<number>, against = theirs): Promise<[number[], number[]]> => {
+      const [oursSeen, theirsSeen]: [number[], number[]] = [[], []]
+      await measure(against)
+      await measure(ours)
+      for (let run = 1; run <= runs; run++) {
+        theirsSeen.push(await measure(against))
+        oursSeen.push(await measure(ours))
+        say(`${what} ${String(run)}/${String(runs)}: ${oursSeen.at(-1)!.toFixed(1)}, bare ${theirsSeen.at(-1)!.toFixed(1)}`)
+      }
+      return [oursSeen, theirsSeen]
     }
-    process.kill(whole.pid, 'SIGCONT')
-    process.kill(whole.pid, 'SIGKILL') // Its backlog is of no further use.
-    await Promise.all([collector.stop(), bare.stop()])
-    await sleep(500)
-    return [{
-      what: 'accepted events/s, fsynced, one collector',
-      value: median(ours),
-      unit: 'events/s',
-      against: { what: 'bare Fastify, same body', value: median(theirs) },
-      target: { ratioAtLeast: 0.25 },
-      spread: spreadOf(ours, theirs)
-    }]
+
+    const rates = await alternate('batches/s', async side => await post(side, batches))
+    const singles = await alternate('single events/s', async side => await post(side, single), { url: `${bare.url}/jwt`, token: bareToken })
+    const perSecond = Math.round(median(rates[0]) / 2)
+    const p99s = await alternate(`p99 in ms at ${String(perSecond)} batches/s`, async ({ url, token }) =>
+      percentile(await postSteadily({ url, token, bodies: batches, perSecond }, sleep(seconds * 1000)), 0.99))
+    await bare.stop()
+    const [accepted, bareAccepted] = rates.map(values => values.map(rate => rate * eventsPerBatch)) as [number[], number[]]
+    return [
+      {
+        what: 'accepted events/s, fsynced, one collector',
+        value: median(accepted),
+        unit: 'events/s',
+        against: { what: 'bare Fastify, same body', value: median(bareAccepted) },
+        target: { ratioAtLeast: 0.4 },
+        spread: spreadOf(accepted, bareAccepted)
+      },
+      {
+        what: 'batches of one event, one collector',
+        value: median(singles[0]),
+        unit: 'requests/s',
+        against: { what: 'bare Fastify with @fastify/jwt', value: median(singles[1]) },
+        target: { ratioAtLeast: 0.45 },
+        spread: spreadOf(...singles)
+      },
+      {
+        what: 'p99 of the 202 at half of that rate',
+        value: median(p99s[0]),
+        unit: 'ms',
+        against: { what: 'bare Fastify at the same rate', value: median(p99s[1]) },
+        target: { ratioAtMost: 3 },
+        spread: spreadOf(...p99s)
+      }
+    ]
   })
 }

@@ -2,21 +2,24 @@
 import { parseArgs } from 'node:util'
 import { measureAccept } from './accept.ts'
 import type { Options } from './part.ts'
+import { measureMemory } from './memory.ts'
 import { measurePrivacy } from './privacy.ts'
 import { measureStore } from './store.ts'
 import { renderTable, type Row } from './table.ts'
 import { eventsPerBatch } from './traffic.ts'
 import { measureVerify } from './verify.ts'
 
-const parts: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = { accept: measureAccept, store: measureStore, verify: measureVerify, privacy: measurePrivacy }
-const partsByDefault = 'accept,store,verify'
+const parts: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = {
+  accept: measureAccept, store: measureStore, memory: measureMemory, verify: measureVerify, privacy: measurePrivacy
+}
+const partsByDefault = 'accept,store,memory,verify'
 
 const help = `Usage: npm run bench -- [--only=${partsByDefault}] [--runs=5] [--seconds=4] [--batches=3000] [--codes=40]
        npm run bench -- --only=privacy [--runs=5] [--accounts=1000000]
 
-Measures accepted and stored events per second, and verifications per second with what they cost
-intake, each against the bare thing in alternating runs, and prints medians and ratios.
-Takes a few minutes; uses only this machine. How fast the privacy team is answered is measured
+Measures accepted and stored events per second, what Redis keeps for them, and verifications per second
+with what they cost intake, each against the bare thing in alternating runs, and prints medians and ratios.
+Takes some ten minutes; uses only this machine. How fast the privacy team is answered is measured
 only when asked for: with its data made first, it takes longer than all the rest, and several GB of disk.
   --only     the parts to measure, of ${Object.keys(parts).join(', ')}
   --runs     alternating runs of each

@@ -1,0 +1,38 @@
+/** A collector whose batches stay in the queue: it works on the Redis of a whole service that stands still. */
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { agreeingToken, signIn } from './people.ts'
+import { runServer, withTemporaryDir } from './processes.ts'
+
+export interface Collector {
+  url: string
+  /** Of a person who agreed. */
+  token: string
+  /** Tokens of people who have chosen nothing yet. */
+  tokens: string[]
+  redis: Redis
+}
+
+/** `people`: how many `tokens` are wanted. */
+export async function withCollector<T> (people: number, use: (collector: Collector) => Promise<T>): Promise<T> {
+  return await withTemporaryDir(async dir => {
+    const whole = await runServer('src/main.ts', { DATA_DIR: dir })
+    const token = await agreeingToken(whole.url)
+    const tokens: string[] = []
+    for (let i = 0; i < people; i++) tokens.push((await signIn(whole.url, `person${String(i)}`)).token)
+    const socket = join(dir, 'redis', 'redis.sock')
+    const collector = await runServer('src/main.ts', { DATA_DIR: dir, ROLE: 'collector', REDIS_URL: `unix://${socket}` })
+    process.kill(whole.pid, 'SIGSTOP') // The queue grows meanwhile: only intake is measured.
+    const redis = new Redis(socket)
+    try {
+      return await use({ url: collector.url, token, tokens, redis })
+    } finally {
+      redis.disconnect()
+      process.kill(whole.pid, 'SIGCONT')
+      process.kill(whole.pid, 'SIGKILL') // Its backlog is of no further use.
+      await collector.stop()
+      await sleep(500)
+    }
+  })
+}
