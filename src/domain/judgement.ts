@@ -12,6 +12,7 @@ export type Judgement =
     outcome: 'accepted'
     reason: AcceptReason
     entry: string | null
+    definition: EventDefinition
     properties: Record<string, unknown>
     /** Pointers of the gated fields that were taken out. */
     stripped: readonly string[]
@@ -33,7 +34,7 @@ export function judgeEvent (
   const decision = decide(permissionOf(definition.purpose.id), capturedAt, event.occurredAt)
   if (decision.outcome === 'dropped') return decision
   const fields = stripFields(definition, event.properties, permissionOf, capturedAt)
-  return { outcome: 'accepted', reason: decision.reason, entry: decision.entry, ...fields }
+  return { outcome: 'accepted', reason: decision.reason, entry: decision.entry, definition, ...fields }
 }
 
 const none: readonly string[] = []

@@ -59,20 +59,20 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       if (acceptedIds.has(event.id)) return { outcome: 'accepted', reason: 'duplicate' }
       const captured = capturedAt(event.occurredAt, batch.sentAt, receivedAt)
       const judged = judgeEvent(definition, permissionOf, event, captured, receivedAt - deps.eventAgeMaxMs)
-      if (judged.outcome !== 'accepted' || definition === undefined) return judged
+      if (judged.outcome !== 'accepted') return judged
       acceptedIds.add(event.id)
       sorter.add({
         eventId: event.id,
-        name: definition.name,
-        version: definition.version,
+        name: event.name,
+        version: event.version,
         occurredAt: event.occurredAt,
         capturedAt: captured,
-        purpose: definition.purpose.id,
+        purpose: judged.definition.purpose.id,
         reason: judged.reason,
         consentEntry: judged.entry,
         properties: JSON.stringify(judged.properties)
       }, judged.fieldPurposes)
-      return judged
+      return { outcome: 'accepted', reason: judged.reason, stripped: judged.stripped }
     }
     const outcomes = batch.elements.map(({ event, fault }): EventOutcome => {
       const definition = event === undefined ? undefined : findEvent(deps.catalog, event.name, event.version)

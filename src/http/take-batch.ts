@@ -43,13 +43,5 @@ function isWorthTelling (outcome: EventOutcome): boolean {
 
 function showOutcome (outcome: EventOutcome, element: BatchElement | undefined, index: number): Record<string, unknown> {
   const id = element?.event?.id ?? (element !== undefined && 'id' in element ? element.id : null)
-  const { outcome: what, reason } = outcome
-  return {
-    id,
-    ...(id === null ? { index } : {}),
-    outcome: what,
-    reason,
-    ...('detail' in outcome ? { detail: outcome.detail } : {}),
-    ...('stripped' in outcome ? { stripped: outcome.stripped } : {})
-  }
+  return { id, ...(id === null ? { index } : {}), ...outcome }
 }
