@@ -24,7 +24,8 @@ export interface LoadLimits {
   bytesInHandMax: number
 }
 
-export type OverloadReason = 'redis-memory' | 'queue' | 'event-loop' | 'batches-in-hand' | 'bytes-in-hand'
+export const overloadReasons = ['redis-memory', 'queue', 'event-loop', 'batches-in-hand', 'bytes-in-hand'] as const
+export type OverloadReason = typeof overloadReasons[number]
 
 export interface Overload {
   reason: OverloadReason

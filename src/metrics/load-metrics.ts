@@ -1,9 +1,10 @@
 /** Metrics of what is refused, and of the load that it is refused for. */
 import { Counter, Gauge, type Registry } from 'prom-client'
+import { overloadReasons, type OverloadReason } from '../domain/load.ts'
 
 export interface LoadMetrics {
   /** A batch was refused under load. */
-  shed: (reason: string) => void
+  shed: (reason: OverloadReason) => void
   /** A request was refused by a rate limit. */
   limited: (by: string) => void
   /** Names whom to ask for the load at each scrape. */
@@ -11,9 +12,7 @@ export interface LoadMetrics {
 }
 
 /** `overloaded`: why intake takes nothing at the moment. */
-interface LoadSeen { redisShare: number, loopDelayMs: number, batchesInHand: number, bytesInHand: number, overloaded: string | undefined }
-
-const reasons = ['redis-memory', 'queue', 'event-loop', 'batches-in-hand', 'bytes-in-hand']
+interface LoadSeen { redisShare: number, loopDelayMs: number, batchesInHand: number, bytesInHand: number, overloaded: OverloadReason | undefined }
 
 /** `bringUpToDate` is to be called before each scrape. */
 export function makeLoadMetrics (registry: Registry): LoadMetrics & { bringUpToDate: () => void } {
@@ -25,7 +24,7 @@ export function makeLoadMetrics (registry: Registry): LoadMetrics & { bringUpToD
   const loopDelay = new Gauge({ name: 'assent_event_loop_delay_seconds', help: 'By how much the event loop was late a moment ago, on average', registers })
   const batchesInHand = new Gauge({ name: 'assent_intake_in_hand_batches', help: 'Batches that have arrived and are not answered yet', registers })
   const bytesInHand = new Gauge({ name: 'assent_intake_in_hand_bytes', help: 'What has arrived of batches that are not answered yet', registers })
-  for (const reason of reasons) shed.inc({ reason }, 0)
+  for (const reason of overloadReasons) shed.inc({ reason }, 0)
   for (const by of ['subject', 'address']) limited.inc({ by }, 0)
 
   let ask: (() => LoadSeen) | undefined
@@ -36,7 +35,7 @@ export function makeLoadMetrics (registry: Registry): LoadMetrics & { bringUpToD
     bringUpToDate () {
       const load = ask?.()
       if (load === undefined) return
-      for (const reason of reasons) shedding.set({ reason }, reason === load.overloaded ? 1 : 0)
+      for (const reason of overloadReasons) shedding.set({ reason }, reason === load.overloaded ? 1 : 0)
       redisShare.set(load.redisShare)
       loopDelay.set(load.loopDelayMs / 1000)
       batchesInHand.set(load.batchesInHand)
