@@ -58,6 +58,8 @@ t.test('a service that finds a batch of a newer version says so, and stores what
   await queue.add('batch', ofNext('new'), { attempts: 3 })
   t.equal((await service.post(ada.token, { events: [makeEvent(heartbeat)] })).status, 202)
   await eventually('the known one is stored', async () => await service.count('events_v') === 1)
+  // Its row is there before its job is gone.
+  await eventually('only the other waits', async () => (await service.call('GET', '/health/ready')).body['pending'] === 1)
   const text = await (await fetch(`${service.service.url}/metrics`)).text()
   t.match(text, /^assent_trouble_total\{what="batch-parked"\} 1$/m)
   t.match(text, /^assent_queue_pending_jobs 1$/m)
