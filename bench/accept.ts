@@ -39,6 +39,7 @@ export async function measureAccept ({ runs, seconds, say }: Options): Promise<R
 
     const rates = await alternate('batches/s', async side => await post(side, batches))
     const singles = await alternate('single events/s', async side => await post(side, single), { url: `${bare.url}/jwt`, token: bareToken })
+    const cached = await alternate('single events/s, tokens remembered', async side => await post(side, single), { url: `${bare.url}/cached-jwt`, token: bareToken })
     const perSecond = Math.round(median(rates[0]) / 2)
     const p99s = await alternate(`p99 in ms at ${String(perSecond)} batches/s`, async ({ url, token }) =>
       percentile(await postSteadily({ url, token, bodies: batches, perSecond }, sleep(seconds * 1000)), 0.99))
@@ -60,6 +61,13 @@ export async function measureAccept ({ runs, seconds, say }: Options): Promise<R
         against: { what: 'bare Fastify with @fastify/jwt', value: median(singles[1]) },
         target: { ratioAtLeast: 0.45 },
         spread: spreadOf(...singles)
+      },
+      {
+        what: 'the same',
+        value: median(cached[0]),
+        unit: 'requests/s',
+        against: { what: 'the same, remembering verified tokens', value: median(cached[1]) },
+        spread: spreadOf(...cached)
       },
       {
         what: 'p99 of the 202 at half of that rate',

@@ -8,7 +8,7 @@ import { isClickHouseError } from './client.ts'
 import { bindList } from './long-list.ts'
 import { insertRows, readRows } from './statements.ts'
 
-/** The columns in the order in which `serialiseRow` writes them. */
+/** The columns in the order in which `linesOf` writes them. */
 const eventColumns = [
   'event_id', 'name', 'version', 'product', 'release', 'product_version', 'account_ref', 'device_ref',
   'occurred_at', 'captured_at', 'received_at', 'purpose', 'reason', 'consent_entry', 'properties', 'batch_id'

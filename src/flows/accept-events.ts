@@ -1,12 +1,12 @@
 /** A batch arrives: each event is judged by the catalogue and by consent, and what is permitted is queued. */
 import { findEvent, governingScope, type Catalog, type EventDefinition } from '../domain/catalog.ts'
 import { permissionFor, type Permission, type Standing } from '../domain/consent.ts'
-import { capturedAt, type DecisionCount, type EventBatch, type EventOutcome, type SentEvent } from '../domain/event.ts'
+import { capturedAt, type DecisionCount, type EventBatch, type EventOutcome, type ProductRelease, type SentEvent } from '../domain/event.ts'
 import { judgeEvent, type PermissionOf } from '../domain/judgement.ts'
 import { lapsedSince } from '../domain/notice.ts'
 import { makeTally } from '../domain/tally.ts'
 import { makeFrameSorter } from './frames.ts'
-import { readStanding, type BatchOwner, type ConsentReader, type DeviceRegister, type EventQueue, type FrameCodec } from './ports.ts'
+import { readStanding, type BatchOwner, type BatchRows, type ConsentReader, type DeviceRegister, type EventQueue, type FrameCodec } from './ports.ts'
 
 export interface AcceptEventsDeps {
   catalog: Catalog
@@ -21,13 +21,20 @@ export interface AcceptEventsDeps {
   newId: () => string
 }
 
+/** A batch as it was read, and whose it is. */
+export interface OwnedBatch { owner: BatchOwner, batch: EventBatch }
+
+/** What became of one event, and which it was; `id` is null where it could not be read. */
+export interface EventResult { index: number, id: string | null, outcome: EventOutcome }
+
 export interface AcceptedBatch {
+  batchId: string
   accepted: number
   dropped: number
   rejected: number
-  /** One outcome per element of the batch, in its order. */
-  outcomes: readonly EventOutcome[]
-  /** The same, counted. */
+  /** Of the events that were not simply accepted, in the order of the batch. */
+  results: readonly EventResult[]
+  /** What became of all events, counted. */
   counts: readonly DecisionCount[]
   /** The revision of the account's choices (of the device's, when signed out). */
   revision: number
@@ -35,76 +42,98 @@ export interface AcceptedBatch {
   stop: string[]
 }
 
-/** Resolves once what was accepted is durable in the queue. Throws `Unavailable`, and then nothing was acknowledged. */
-export type AcceptEvents = (owner: BatchOwner, batch: EventBatch) => Promise<AcceptedBatch>
+/**
+ * `likely`: whose batch it seems to be before it is read. Resolves once what was accepted is durable in the queue. Throws
+ * `Unavailable`, or what `read` throws, and then nothing was acknowledged.
+ */
+export type AcceptEvents = (likely: BatchOwner, read: () => OwnedBatch) => Promise<AcceptedBatch>
 
+/**
+ * Consent is asked for first. Then a batch is read, judged and serialised in one go: while it waits for Redis little is
+ * left of it, where a thousand parsed events would be moved about by the collector of garbage.
+ */
 export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
-  return async (owner, batch) => {
+  return async (likely, read) => {
     const receivedAt = deps.now()
-    const standing = await readStanding(deps.consents, owner)
-    const permissionOf = makePermissions(deps.catalog, standing, batch.product, receivedAt)
-    const tally = makeTally()
-    const acceptedIds = new Set<string>()
-    const sorter = makeFrameSorter({
-      product: batch.product.name,
-      release: batch.product.release,
-      productVersion: batch.product.version ?? '',
-      accountRef: deps.pseudonym('account', owner.accountId),
-      deviceRef: deps.pseudonym('device', owner.deviceId),
-      receivedAt,
-      batchId: batch.batchId
-    })
-
-    const judge = (event: SentEvent, definition: EventDefinition | undefined): EventOutcome => {
-      if (acceptedIds.has(event.id)) return { outcome: 'accepted', reason: 'duplicate' }
-      const captured = capturedAt(event.occurredAt, batch.sentAt, receivedAt)
-      const judged = judgeEvent(definition, permissionOf, event, captured, receivedAt - deps.eventAgeMaxMs)
-      if (judged.outcome !== 'accepted') return judged
-      acceptedIds.add(event.id)
-      sorter.add({
-        eventId: event.id,
-        name: event.name,
-        version: event.version,
-        occurredAt: event.occurredAt,
-        capturedAt: captured,
-        purpose: judged.definition.purpose.id,
-        reason: judged.reason,
-        consentEntry: judged.entry,
-        properties: JSON.stringify(judged.properties)
-      }, judged.fieldPurposes)
-      return { outcome: 'accepted', reason: judged.reason, stripped: judged.stripped }
-    }
-    const outcomes = batch.elements.map(({ event, fault }): EventOutcome => {
-      const definition = event === undefined ? undefined : findEvent(deps.catalog, event.name, event.version)
-      const outcome = event === undefined ? fault : judge(event, definition)
-      tally.count(definition, outcome)
-      return outcome
-    })
-
+    const likelyStanding = await readStanding(deps.consents, likely)
+    const owned = read()
+    const { owner } = owned
+    const standing = isSameOwner(owner, likely) ? likelyStanding : await readStanding(deps.consents, owner)
+    const { taken, rows, product } = judgeBatch(deps, owned, standing, receivedAt)
     if (owner.accountId !== undefined && owner.deviceId !== undefined) {
-      await deps.devices.see(owner.accountId, owner.deviceId, batch.product.name, batch.product.release, receivedAt)
+      await deps.devices.see(owner.accountId, owner.deviceId, product.name, product.release, receivedAt)
     }
-    const { frames, lines } = sorter.finish()
-    const counts = tally.counts()
     await deps.queue.add({
-      schema: 1,
+      schema: 2,
       requestId: deps.newId(),
       owner,
-      product: batch.product.name,
-      release: batch.product.release,
+      product: product.name,
+      release: product.release,
       receivedAt,
-      frames,
-      body: await deps.frameCodec.pack(lines),
-      counts
+      body: rows.frames.length === 0 ? '' : await deps.frameCodec.pack(rows),
+      counts: taken.counts
     })
-    return {
-      ...countOutcomes(outcomes),
-      outcomes,
-      counts,
+    return taken
+  }
+}
+
+function judgeBatch (
+  deps: AcceptEventsDeps, { owner, batch }: OwnedBatch, standing: Standing, receivedAt: number
+): { taken: AcceptedBatch, rows: BatchRows, product: ProductRelease } {
+  const { batchId, sentAt, product } = batch
+  const permissionOf = makePermissions(deps.catalog, standing, product, receivedAt)
+  const oldest = receivedAt - deps.eventAgeMaxMs
+  const tally = makeTally()
+  const sorter = makeFrameSorter()
+  const acceptedIds = new Set<string>()
+  const totals = { accepted: 0, dropped: 0, rejected: 0 }
+  const results: EventResult[] = []
+
+  const judge = (event: SentEvent, definition: EventDefinition | undefined): EventOutcome => {
+    if (acceptedIds.has(event.id)) return { outcome: 'accepted', reason: 'duplicate' }
+    const captured = capturedAt(event.occurredAt, sentAt, receivedAt)
+    const judged = judgeEvent(definition, permissionOf, event, captured, oldest)
+    if (judged.outcome !== 'accepted') return judged
+    acceptedIds.add(event.id)
+    sorter.add(event, captured, JSON.stringify(judged.properties), judged)
+    return { outcome: 'accepted', reason: judged.reason, stripped: judged.stripped }
+  }
+
+  for (const [index, element] of batch.elements.entries()) {
+    const { event, fault } = element
+    const definition = event === undefined ? undefined : findEvent(deps.catalog, event.name, event.version)
+    const outcome = event === undefined ? fault : judge(event, definition)
+    tally.count(definition, outcome)
+    totals[outcome.outcome]++
+    if (isWorthTelling(outcome)) results.push({ index, id: event === undefined ? element.id : event.id, outcome })
+  }
+  return {
+    taken: {
+      batchId,
+      ...totals,
+      results,
+      counts: tally.counts(),
       revision: (standing.account ?? standing.deviceAlone)?.revision ?? 0,
       stop: deps.catalog.optionalPurposes.filter(purpose => !permissionOf(purpose).allowed)
-    }
+    },
+    rows: {
+      productVersion: product.version ?? '',
+      accountRef: deps.pseudonym('account', owner.accountId),
+      deviceRef: deps.pseudonym('device', owner.deviceId),
+      batchId,
+      sentAt,
+      frames: sorter.frames()
+    },
+    product
   }
+}
+
+function isWorthTelling (outcome: EventOutcome): boolean {
+  return outcome.outcome !== 'accepted' || outcome.reason === 'duplicate' || (outcome.stripped !== undefined && outcome.stripped.length > 0)
+}
+
+function isSameOwner (one: BatchOwner, other: BatchOwner): boolean {
+  return one.accountId === other.accountId && one.deviceId === other.deviceId && one.orgId === other.orgId && one.region === other.region
 }
 
 /** What a standing permits at `now` (epoch ms) for a product release, looked up once per purpose. */
@@ -113,10 +142,4 @@ export function makePermissions (catalog: Catalog, standing: Standing, product: 
   const permissions = new Map<string, Permission>(catalog.purposes.map(purpose =>
     [purpose.id, permissionFor(purpose, standing, scope, choice => lapsedSince(catalog.notices, purpose.id, choice, now) !== undefined)]))
   return purposeId => permissions.get(purposeId) ?? { allowed: false, reason: 'not_granted', erasedAt: 0 }
-}
-
-function countOutcomes (outcomes: readonly EventOutcome[]): { accepted: number, dropped: number, rejected: number } {
-  const totals = { accepted: 0, dropped: 0, rejected: 0 }
-  for (const { outcome } of outcomes) totals[outcome]++
-  return totals
 }

@@ -3,11 +3,12 @@ import type { Person } from '../domain/caller.ts'
 import { ownExportLifetimeMs } from '../domain/export.ts'
 import { showHead } from '../domain/ledger-head.ts'
 import type { LedgerEntry } from '../domain/ledger.ts'
+import type { EventRow } from '../domain/event.ts'
 import type { SecurityEvent, SecurityEventPlace } from '../domain/security-event.ts'
 import type { PrivacySettings } from './change-settings.ts'
 import type { SecurityStatus } from './manage-two-step.ts'
 import type { Digest, HeldRecords, LedgerPages, OwnExport, OwnExportStore, HeldBatches } from './export-ports.ts'
-import { parseRow } from './frames.ts'
+import { rowsOf } from './frames.ts'
 import { isReadable, type FrameCodec, type LedgerProgress, type Payment, type QueuedBatch } from './ports.ts'
 
 export interface ExportSubjectDeps {
@@ -111,15 +112,16 @@ function queuedItems (codec: FrameCodec, batch: QueuedBatch, givenUp: boolean): 
   const { requestId, receivedAt, body } = batch
   try {
     if (!isReadable(batch)) throw new Error('of another form')
-    return (body === '' ? '' : codec.unpack(body)).split('\n').slice(0, -1).map(line => ({ type: 'queued_event', givenUp, event: showRow(line) }))
+    if (body === '') return []
+    const rows = codec.unpack(batch)
+    return rows.frames.flatMap(frame => rowsOf(batch, rows, frame).map(row => ({ type: 'queued_event', givenUp, event: showRow(row) })))
   } catch {
     return [{ type: 'unreadable_batch', requestId, receivedAt }]
   }
 }
 
-/** A line of a batch, named as the stored events are. */
-function showRow (line: string): Record<string, unknown> {
-  const row = parseRow(line)
+/** A row of a batch, named as the stored events are. */
+function showRow (row: EventRow): Record<string, unknown> {
   const showTime = (ms: number): string => new Date(ms).toISOString()
   return {
     event_id: row.eventId,

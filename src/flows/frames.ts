@@ -1,84 +1,81 @@
-/** Sorts the rows of one batch into frames by the purposes they depend on. */
-import type { EventRow } from '../domain/event.ts'
-import type { Frame } from './ports.ts'
-
-/** A row as one line of ClickHouse's JSONCompactEachRow, in the order of the columns of `events`. */
-export function serialiseRow (row: EventRow): string {
-  return makeSerialiser(row, row)(row)
-}
-
-/** What all rows of a batch share. */
-export type BatchColumns = Pick<EventRow, 'product' | 'release' | 'productVersion' | 'accountRef' | 'deviceRef' | 'receivedAt' | 'batchId'>
-/** What rows of one kind share as well. */
-type KindColumns = Pick<EventRow, 'name' | 'version' | 'purpose' | 'reason' | 'consentEntry'>
-/** What each row of a batch has of its own. */
-export type RowColumns = Omit<EventRow, keyof BatchColumns>
-
-/** Serialises the rows of one kind in one batch. What they share is made once: a row is then a few short pieces put together. */
-function makeSerialiser (batch: BatchColumns, kind: KindColumns): (row: RowColumns) => string {
-  const shared = JSON.stringify([
-    kind.name, kind.version, batch.product, batch.release, batch.productVersion, batch.accountRef, batch.deviceRef
-  ]).slice(1, -1)
-  const afterTimes = JSON.stringify([batch.receivedAt, kind.purpose, kind.reason, kind.consentEntry]).slice(1, -1)
-  const end = `${JSON.stringify(batch.batchId)}]`
-  // An id holds nothing that JSON would escape.
-  return ({ eventId, occurredAt, capturedAt, properties }) =>
-    `["${eventId}",${shared},${String(occurredAt)},${String(capturedAt)},${afterTimes},${JSON.stringify(properties)},${end}`
-}
-
-export function parseRow (line: string): EventRow {
-  const [
-    eventId, name, version, product, release, productVersion, accountRef, deviceRef,
-    occurredAt, capturedAt, receivedAt, purpose, reason, consentEntry, properties, batchId
-  ] = JSON.parse(line) as [
-    string, string, number, string, number, string, string, string,
-    number, number, number, string, string, string | null, string, string
-  ]
-  return {
-    eventId, name, version, product, release, productVersion, accountRef, deviceRef,
-    occurredAt, capturedAt, receivedAt, purpose, reason, consentEntry, properties, batchId
-  }
-}
+/** The accepted rows of one batch, by kind: as intake gathers them, and as the table takes them. */
+import type { EventDefinition } from '../domain/catalog.ts'
+import type { AcceptReason } from '../domain/consent.ts'
+import type { EventRow, SentEvent } from '../domain/event.ts'
+import type { BatchRows, Frame, QueuedBatch } from './ports.ts'
 
 export interface FrameSorter {
-  add: (row: RowColumns, fieldPurposes: readonly string[]) => void
-  /** The frames, and the lines of all of them one after the other; each line ends in a line feed. */
-  finish: () => { frames: Frame[], lines: string }
+  /** `properties`: as JSON text. `capturedAt`: epoch ms. */
+  add: (event: SentEvent, capturedAt: number, properties: string, kind: Kind) => void
+  frames: () => Frame[]
 }
 
-/** Rows that differ in their ids, times and properties only: together they pack best. */
-interface Group extends KindColumns { fieldPurposes: readonly string[], serialise: (row: RowColumns) => string, lines: string[], firstCapturedAt: number }
+/** What rows of one frame share. Why an event was accepted depends in one batch on its definition only. */
+interface Kind {
+  definition: EventDefinition
+  reason: AcceptReason
+  entry: string | null
+  fieldPurposes: readonly string[]
+}
 
-export function makeFrameSorter (batch: BatchColumns): FrameSorter {
-  const groups: Group[] = []
-  return {
-    add (row, fieldPurposes) {
-      let group = groups.find(({ name, version, reason, consentEntry, fieldPurposes: others }) => name === row.name && version === row.version &&
-        reason === row.reason && consentEntry === row.consentEntry && others.length === fieldPurposes.length && others.every((purpose, index) => purpose === fieldPurposes[index]))
-      if (group === undefined) {
-        const { name, version, purpose, reason, consentEntry } = row
-        group = { name, version, purpose, reason, consentEntry, fieldPurposes, serialise: makeSerialiser(batch, row), lines: [], firstCapturedAt: row.capturedAt }
-        groups.push(group)
+export function makeFrameSorter (): FrameSorter {
+  const byDefinition = new Map<EventDefinition, Frame[]>()
+  const frameOf = ({ definition, reason, entry, fieldPurposes }: Kind, capturedAt: number): Frame => {
+    let frames = byDefinition.get(definition)
+    if (frames === undefined) byDefinition.set(definition, frames = [])
+    let frame = frames.find(({ fieldPurposes: others }) => others.length === fieldPurposes.length && others.every((purpose, index) => purpose === fieldPurposes[index]))
+    if (frame === undefined) {
+      const { name, version, purpose } = definition
+      frame = {
+        name, version, purpose: purpose.id, reason, consentEntry: entry, fieldPurposes,
+        firstCapturedAt: capturedAt, eventIds: [], occurredAt: [], capturedAt: [], properties: []
       }
-      group.firstCapturedAt = Math.min(group.firstCapturedAt, row.capturedAt)
-      group.lines.push(group.serialise(row))
-    },
-    finish () {
-      const texts: string[] = []
-      const byPurposes = Map.groupBy(groups, ({ purpose, fieldPurposes }) => [purpose, ...fieldPurposes].join(' '))
-      const frames = [...byPurposes].map(([purposes, grouped]): Frame => {
-        const [purpose = '', ...fieldPurposes] = purposes.split(' ')
-        const text = grouped.map(({ lines }) => `${lines.join('\n')}\n`).join('')
-        texts.push(text)
-        return {
-          purpose,
-          fieldPurposes,
-          firstCapturedAt: Math.min(...grouped.map(group => group.firstCapturedAt)),
-          rows: grouped.reduce((sum, { lines }) => sum + lines.length, 0),
-          length: text.length
-        }
-      })
-      return { frames, lines: texts.join('') }
+      frames.push(frame)
     }
+    return frame
   }
+  return {
+    add ({ id, occurredAt }, capturedAt, properties, kind) {
+      const frame = frameOf(kind, capturedAt)
+      frame.eventIds.push(id)
+      frame.occurredAt.push(occurredAt)
+      frame.capturedAt.push(capturedAt)
+      frame.properties.push(properties)
+      if (capturedAt < frame.firstCapturedAt) frame.firstCapturedAt = capturedAt
+    },
+    frames: () => [...byDefinition.values()].flat()
+  }
+}
+
+/** The frame with those of its rows whose place `keeps` says yes to; their properties as `propertiesOf` has them. */
+export function keepRows (frame: Frame, keeps: (index: number) => boolean, propertiesOf = (index: number) => frame.properties[index] ?? ''): Frame {
+  const kept = frame.eventIds.flatMap((_id, index) => keeps(index) ? [index] : [])
+  const pick = <Value>(column: readonly Value[]): Value[] => kept.map(index => column[index] as Value)
+  return { ...frame, eventIds: pick(frame.eventIds), occurredAt: pick(frame.occurredAt), capturedAt: pick(frame.capturedAt), properties: kept.map(propertiesOf) }
+}
+
+export function rowsOf (batch: QueuedBatch, rows: BatchRows, frame: Frame): EventRow[] {
+  const { product, release, receivedAt } = batch
+  const { productVersion, accountRef, deviceRef, batchId } = rows
+  const { name, version, purpose, reason, consentEntry } = frame
+  return frame.eventIds.map((eventId, index) => ({
+    eventId, name, version, product, release, productVersion, accountRef, deviceRef,
+    occurredAt: frame.occurredAt[index] ?? NaN, capturedAt: frame.capturedAt[index] ?? NaN, receivedAt,
+    purpose, reason, consentEntry, properties: frame.properties[index] ?? '', batchId
+  }))
+}
+
+/**
+ * The rows of a frame, each as one line of ClickHouse's JSONCompactEachRow, in the order of the columns of `events`, and
+ * ended by a line feed. What they share is written once: a line is then a few short pieces put together.
+ */
+export function linesOf (batch: QueuedBatch, rows: BatchRows, frame: Frame): string[] {
+  const shared = JSON.stringify([
+    frame.name, frame.version, batch.product, batch.release, rows.productVersion, rows.accountRef, rows.deviceRef
+  ]).slice(1, -1)
+  const afterTimes = JSON.stringify([batch.receivedAt, frame.purpose, frame.reason, frame.consentEntry]).slice(1, -1)
+  const end = `${JSON.stringify(rows.batchId)}]\n`
+  // An id holds nothing that JSON would escape.
+  return frame.eventIds.map((id, index) =>
+    `["${id}",${shared},${String(frame.occurredAt[index])},${String(frame.capturedAt[index])},${afterTimes},${JSON.stringify(frame.properties[index])},${end}`)
 }

@@ -14,39 +14,55 @@ export interface BatchOwner {
 }
 
 /**
- * Rows of one batch that depend on the same purposes: the event's own, and those of the gated fields that are
- * still in them. What consent still covers is passed on without being parsed.
+ * Rows of one batch that are of one kind and depend on the same purposes: the event's own, and those of the gated fields
+ * that are still in them. What consent still covers is passed on whole. Each column has one value for each row, times are
+ * epoch ms.
  */
 export interface Frame {
+  name: string
+  version: number
   purpose: string
+  reason: string
+  consentEntry: string | null
   fieldPurposes: readonly string[]
-  rows: number
-  /** The earliest capture in the frame, epoch ms: what permits it permits them all. */
+  /** The earliest capture in the frame: what permits it permits them all. */
   firstCapturedAt: number
-  /** How much of the batch's lines is this frame's, in characters. */
-  length: number
+  eventIds: string[]
+  occurredAt: number[]
+  capturedAt: number[]
+  /** JSON text. */
+  properties: string[]
+}
+
+/** The accepted rows of one batch. `sentAt`: epoch ms, by its client's clock. */
+export interface BatchRows {
+  productVersion: string
+  accountRef: string
+  deviceRef: string
+  batchId: string
+  sentAt: number
+  frames: readonly Frame[]
 }
 
 /**
  * One accepted request, as it waits in the queue. Versions of the service meet there, so a change of it raises `schema`,
- * and what is read without `frames` and `body` stays: `requestId`, `owner`, `receivedAt`, `counts`.
+ * and what is read without `body` stays: `requestId`, `owner`, `receivedAt`, `counts`.
  */
 export interface QueuedBatch {
-  schema: 1
+  schema: 2
   requestId: string
   owner: BatchOwner
   product: string
   release: number
   receivedAt: number
-  frames: readonly Frame[]
-  /** The lines of all frames, one after the other, packed (`FrameCodec`). */
+  /** The rows, packed (`FrameCodec`). */
   body: string
   counts: readonly DecisionCount[]
   /** The traceparent of the span that queued it, where requests are traced; who does not know it leaves it be. */
   trace?: string
 }
 
-const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([1])
+const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([2])
 
 /** Whether this version knows the form of a batch; one that a newer version queued waits for a writer that does. */
 export function isReadable ({ schema }: Pick<QueuedBatch, 'schema'>): boolean {
@@ -95,10 +111,11 @@ export interface SeenDevice {
   last_seen_at: number | null
 }
 
-/** Packs and unpacks the lines of a batch. */
+/** Packs and unpacks the rows of a batch. */
 export interface FrameCodec {
-  pack: (lines: string) => Promise<string>
-  unpack: (body: string) => string
+  pack: (rows: BatchRows) => Promise<string>
+  /** Throws when they cannot be read. */
+  unpack: (batch: Pick<QueuedBatch, 'body' | 'receivedAt'>) => BatchRows
 }
 
 /** What became of the events of one request at one stage. Said again, it replaces what was said before. */
@@ -125,7 +142,7 @@ export interface FailedRow {
 }
 
 export interface EventTable {
-  /** Inserts lines made by `serialiseRow`, each ended by a line feed. The same rows again are the same rows. */
+  /** Inserts lines made by `linesOf`, each ended by a line feed. The same rows again are the same rows. */
   insert: (lines: string) => Promise<void>
   insertCounts: (batches: readonly CountedBatch[]) => Promise<void>
   /** Which of these events are stored already. */

@@ -4,7 +4,7 @@ import type { Erasure } from '../domain/erasure.ts'
 import type { DecisionCount } from '../domain/event.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { ErasureQueue, FoundBatch } from './erasure-ports.ts'
-import type { CountedBatch, EventTable, FrameCodec, QueuedBatch } from './ports.ts'
+import type { BatchRows, CountedBatch, EventTable, FrameCodec, QueuedBatch } from './ports.ts'
 import { countedProduct, type StoreEvents } from './store-events.ts'
 
 export interface SettleDeadDeps {
@@ -32,36 +32,35 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
       if (error instanceof Unavailable) throw error
       // Nobody can read it, not even to drop its rows one by one.
     }
-    if (purpose === null || batch.frames.every(frame => frame.purpose === purpose)) {
+    const isPart = ({ outcome, purpose: counted }: DecisionCount): boolean => outcome === 'accepted' && counted === purpose
+    const accepted = batch.counts.filter(({ outcome }) => outcome === 'accepted')
+    if (purpose === null || accepted.every(isPart)) {
       await deps.table.insertCounts(countErased(deps.catalog, batch, batch.requestId))
       return undefined
     }
     const requestId = deps.partIdOf(batch.requestId, purpose)
     const parted: FoundBatch = { ...found, requestId, settled: 'parted' }
-    if (batch.frames.every(frame => frame.purpose !== purpose)) return parted // Gone from it already.
+    if (!accepted.some(isPart)) return parted // Gone from it already.
     const rest = await withoutPurpose(batch, purpose)
     if (rest === undefined) {
       deps.onLeft()
       return { ...found, settled: 'left' }
     }
-    const isPart = ({ outcome, purpose: counted }: DecisionCount): boolean => outcome === 'accepted' && counted === purpose
     // The part is a request of its own from here on: said again it is the same, and the rest keeps its own counts.
     await deps.table.insertCounts(countErased(deps.catalog, { ...batch, counts: batch.counts.filter(isPart) }, requestId))
     await deps.queue.replace(found.jobId, { ...rest, counts: batch.counts.filter(count => !isPart(count)) })
     return parted
   }
 
-  /** The batch without the frames of a purpose; undefined when it cannot be unpacked. */
+  /** The batch without the rows of a purpose; undefined when it cannot be unpacked. */
   async function withoutPurpose (batch: QueuedBatch, purpose: string): Promise<QueuedBatch | undefined> {
-    let lines: string
+    let rows: BatchRows
     try {
-      lines = deps.frameCodec.unpack(batch.body)
+      rows = deps.frameCodec.unpack(batch)
     } catch {
       return undefined
     }
-    let from = 0
-    const cut = batch.frames.map(frame => ({ frame, text: lines.slice(from, from += frame.length) })).filter(({ frame }) => frame.purpose !== purpose)
-    return { ...batch, frames: cut.map(({ frame }) => frame), body: cut.length === 0 ? '' : await deps.frameCodec.pack(cut.map(({ text }) => text).join('')) }
+    return { ...batch, body: await deps.frameCodec.pack({ ...rows, frames: rows.frames.filter(frame => frame.purpose !== purpose) }) }
   }
 }
 

@@ -6,8 +6,8 @@ import { mayMeetErased } from '../domain/erasure.ts'
 import type { DecisionCount } from '../domain/event.ts'
 import { makeTally } from '../domain/tally.ts'
 import { makePermissions } from './accept-events.ts'
-import { parseRow, serialiseRow } from './frames.ts'
-import type { ConsentReader, CountedBatch, EventTable, FailedRow, Frame, FrameCodec, QueuedBatch } from './ports.ts'
+import { keepRows, linesOf } from './frames.ts'
+import type { BatchRows, ConsentReader, CountedBatch, EventTable, FailedRow, Frame, FrameCodec, QueuedBatch } from './ports.ts'
 
 export interface StoreEventsDeps {
   catalog: Catalog
@@ -31,8 +31,8 @@ export interface StoredBatches {
  */
 export type StoreEvents = (batches: readonly QueuedBatch[], again: boolean) => Promise<StoredBatches>
 
-/** What becomes of one batch: the lines to insert, and the rows that consent no longer covers. */
-interface Fate { batch: QueuedBatch, mayMeetErased: boolean, kept: Lines[], dropped: DroppedRow[] }
+/** What becomes of one batch: the rows to insert, and those that consent no longer covers. */
+interface Fate { batch: QueuedBatch, rows: BatchRows | undefined, mayMeetErased: boolean, kept: Frame[], dropped: DroppedRow[] }
 interface DroppedRow { eventId: string, name: string, version: number, purpose: string, reason: DropReason }
 
 export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
@@ -42,80 +42,71 @@ export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
       const standing = standings[index]
       if (standing === undefined) throw new Error('a standing is missing')
       const permissionOf = makePermissions(deps.catalog, standing, { name: batch.product, release: batch.release }, deps.now())
-      const fate: Fate = { batch, mayMeetErased: mayMeetErased(standing, deps.catalog), kept: [], dropped: [] }
-      const lines = batch.body === '' ? '' : deps.frameCodec.unpack(batch.body)
-      let from = 0
-      for (const frame of batch.frames) {
-        const permitted = stillPermitted(deps, frame, lines.slice(from, from += frame.length), permissionOf, row => { fate.dropped.push(row) })
-        if (permitted.rows > 0) fate.kept.push({ requestId: batch.requestId, purpose: frame.purpose, ...permitted })
+      const rows = batch.body === '' ? undefined : deps.frameCodec.unpack(batch)
+      const fate: Fate = { batch, rows, mayMeetErased: mayMeetErased(standing, deps.catalog), kept: [], dropped: [] }
+      for (const frame of rows?.frames ?? []) {
+        const permitted = stillPermitted(deps, frame, permissionOf, fate.dropped)
+        if (permitted.eventIds.length > 0) fate.kept.push(permitted)
       }
       return fate
     })
     // By its times a row that comes again may look new, if its client's clock was fast or a new yes was given: its id tells.
-    await dropErased(deps.table, fates.filter(fate => fate.mayMeetErased))
+    const alreadyStored = await dropErased(deps.table, fates.filter(fate => fate.mayMeetErased))
     await deps.table.rememberErased(fates.flatMap(({ dropped }) => dropped.filter(({ reason }) => reason === 'erased').map(({ eventId }) => eventId)))
 
-    const failed = await insertOrHalve(deps.table, fates.flatMap(({ kept }) => kept))
+    const failed = await insertRows(deps.table, fates, alreadyStored)
     if (failed.length > 0) await deps.table.insertFailed(failed)
     // What an earlier try has stored is stored, though consent has ended since: it was permitted then, and is counted so.
     const stored = again ? await deps.table.findStored(fates.flatMap(({ dropped }) => dropped.map(row => row.eventId))) : new Set<string>()
     await deps.table.insertCounts(fates.flatMap(fate => countsOf(deps.catalog, fate, failed, stored)))
     const dropped = fates.flatMap(fate => fate.dropped).filter(row => !stored.has(row.eventId))
-    const rows = fates.flatMap(({ kept }) => kept).reduce((sum, lines) => sum + lines.rows, 0)
+    const rows = fates.flatMap(({ kept }) => kept).reduce((sum, frame) => sum + frame.eventIds.length, 0)
     return { stored: rows - failed.length, dropped: countBy(dropped, row => row.reason), failed: failed.length }
   }
 }
 
 /**
- * Drops from what is kept the rows that were erased before. What is stored already is not inserted again, and counts as
- * stored: its erasure may be under way, and would not find a copy that looks newer. In this order, since an erasure
- * remembers its rows before it hides them.
+ * Drops from what is kept the rows that were erased before, and says which rows are stored already. Those are not inserted
+ * again, and count as stored: their erasure may be under way, and would not find a copy that looks newer. In this order,
+ * since an erasure remembers its rows before it hides them.
  */
-async function dropErased (table: EventTable, fates: readonly Fate[]): Promise<void> {
-  const ids = fates.flatMap(({ kept }) => kept.flatMap(({ text }) => splitLines(text).map(line => parseRow(line).eventId)))
+async function dropErased (table: EventTable, fates: readonly Fate[]): Promise<ReadonlySet<string>> {
+  const ids = fates.flatMap(({ kept }) => kept.flatMap(({ eventIds }) => eventIds))
   const stored = await table.findStored(ids)
   const erased = await table.findErased(ids)
-  if (stored.size === 0 && erased.size === 0) return
+  if (erased.size === 0) return stored
   for (const fate of fates) {
-    fate.kept = fate.kept.flatMap(lines => {
-      const rows = splitLines(lines.text).map(line => ({ line, row: parseRow(line) }))
-      const remaining = rows.filter(({ row }) => !erased.has(row.eventId))
-      for (const { row: { eventId, name, version, purpose } } of rows) {
-        if (erased.has(eventId)) fate.dropped.push({ eventId, name, version, purpose, reason: 'erased' })
-      }
-      const text = remaining.filter(({ row }) => !stored.has(row.eventId)).map(({ line }) => `${line}\n`).join('')
-      return remaining.length === 0 ? [] : [{ ...lines, rows: remaining.length, text }]
-    })
-  }
-}
-
-/** Rows of one batch, one line each, each ended by a line feed. */
-interface Lines { requestId: string, purpose: string, rows: number, text: string }
-
-/** The lines of a frame that consent still covers. A frame that is covered whole is not parsed. */
-function stillPermitted (
-  deps: StoreEventsDeps, frame: Frame, text: string, permissionOf: PermissionOf, onDropped: (row: DroppedRow) => void
-): Pick<Lines, 'rows' | 'text'> {
-  const covers = (purpose: string): boolean => decide(permissionOf(purpose), frame.firstCapturedAt).outcome === 'accepted'
-  if ([frame.purpose, ...frame.fieldPurposes].every(covers)) return { rows: frame.rows, text }
-  const lines = splitLines(text).flatMap(line => {
-    const row = parseRow(line)
-    const { eventId, name, version, purpose } = row
-    const decision = decide(permissionOf(purpose), row.capturedAt, row.occurredAt)
-    const definition = findEvent(deps.catalog, name, version)
-    if (decision.outcome === 'dropped' || definition === undefined) {
-      // Of an event that the catalogue no longer knows it cannot be told which fields need the consent that has ended.
-      onDropped({ eventId, name, version, purpose, reason: decision.outcome === 'dropped' ? decision.reason : 'not_granted' })
-      return []
+    for (const { eventIds, name, version, purpose } of fate.kept) {
+      for (const eventId of eventIds) if (erased.has(eventId)) fate.dropped.push({ eventId, name, version, purpose, reason: 'erased' })
     }
-    const { properties } = stripFields(definition, JSON.parse(row.properties) as Record<string, unknown>, permissionOf, row.capturedAt)
-    return [serialiseRow({ ...row, properties: JSON.stringify(properties) })]
-  })
-  return { rows: lines.length, text: lines.map(line => `${line}\n`).join('') }
+    fate.kept = fate.kept.map(frame => without(frame, erased)).filter(({ eventIds }) => eventIds.length > 0)
+  }
+  return stored
 }
 
-function splitLines (text: string): string[] {
-  return text.split('\n').slice(0, -1)
+function without (frame: Frame, eventIds: ReadonlySet<string>): Frame {
+  return eventIds.size === 0 ? frame : keepRows(frame, index => !eventIds.has(frame.eventIds[index] ?? ''))
+}
+
+/** What of a frame consent still covers. A frame that is covered whole is not looked into. */
+function stillPermitted (deps: StoreEventsDeps, frame: Frame, permissionOf: PermissionOf, dropped: DroppedRow[]): Frame {
+  const { name, version, purpose, fieldPurposes, firstCapturedAt } = frame
+  const covers = (needed: string): boolean => decide(permissionOf(needed), firstCapturedAt).outcome === 'accepted'
+  if ([purpose, ...fieldPurposes].every(covers)) return frame
+  const definition = findEvent(deps.catalog, name, version)
+  const keeps = (index: number): boolean => {
+    const decision = decide(permissionOf(purpose), frame.capturedAt[index] ?? NaN, frame.occurredAt[index])
+    if (decision.outcome === 'accepted' && definition !== undefined) return true
+    // Of an event that the catalogue no longer knows it cannot be told which fields need the consent that has ended.
+    dropped.push({ eventId: frame.eventIds[index] ?? '', name, version, purpose, reason: decision.outcome === 'dropped' ? decision.reason : 'not_granted' })
+    return false
+  }
+  return keepRows(frame, keeps, index => {
+    const properties = frame.properties[index] ?? ''
+    if (definition === undefined || fieldPurposes.length === 0) return properties
+    const kept = stripFields(definition, JSON.parse(properties) as Record<string, unknown>, permissionOf, frame.capturedAt[index] ?? NaN)
+    return JSON.stringify(kept.properties)
+  })
 }
 
 /** What is said of a request at both stages. At the second: its rows that were stored, dropped and set aside, which add up to what was accepted. */
@@ -125,7 +116,7 @@ function countsOf (catalog: Catalog, { batch, kept, dropped }: Fate, failed: rea
   const tally = makeTally()
   const storedRows = new Map<string, number>()
   const add = (purpose: string, rows: number): void => { storedRows.set(purpose, (storedRows.get(purpose) ?? 0) + rows) }
-  for (const { purpose, rows } of kept) add(purpose, rows)
+  for (const { purpose, eventIds } of kept) add(purpose, eventIds.length)
   for (const row of dropped) {
     if (stored.has(row.eventId)) add(row.purpose, 1)
     else tally.count(findEvent(catalog, row.name, row.version), { outcome: 'dropped', reason: row.reason })
@@ -157,37 +148,37 @@ function countBy<Item, Key> (items: readonly Item[], keyOf: (item: Item) => Key)
   return counts
 }
 
-/** Inserts all rows at once; when the table finds fault with the data, halves it until the faulty rows stand alone. */
-async function insertOrHalve (table: EventTable, rows: readonly Lines[]): Promise<FailedRow[]> {
-  const lines = rows.map(({ text }) => text).join('')
+/** Inserts all rows at once, but those that are stored already. Those that the table refuses for good are given back. */
+async function insertRows (table: EventTable, fates: readonly Fate[], alreadyStored: ReadonlySet<string>): Promise<FailedRow[]> {
+  const parts = fates.flatMap(({ batch, rows, kept }) => rows === undefined ? [] : kept.map(frame => {
+    const fresh = without(frame, alreadyStored)
+    return { batch, rows, frame: fresh, lines: linesOf(batch, rows, fresh) }
+  }))
+  const lines = parts.map(part => part.lines.join('')).join('')
   if (lines === '') return []
   try {
     await table.insert(lines)
     return []
   } catch (error) {
-    const fault = table.dataFaultOf(error)
-    if (fault === undefined) throw error
-    const single = rows.flatMap(({ text, ...lines }) => splitLines(text).map(line => ({ ...lines, rows: 1, text: `${line}\n` })))
-    const [only] = single
-    if (single.length === 1 && only !== undefined) return [failedRow(only, fault)]
-    const middle = Math.ceil(single.length / 2)
-    return [
-      ...await insertOrHalve(table, single.slice(0, middle)),
-      ...await insertOrHalve(table, single.slice(middle))
-    ]
+    if (table.dataFaultOf(error) === undefined) throw error
   }
+  return await insertOrHalve(table, parts.flatMap(({ batch: { requestId }, rows: { accountRef, deviceRef }, frame: { name, purpose, eventIds }, lines }) =>
+    lines.map((row, index) => ({ requestId, purpose, eventId: eventIds[index] ?? '', name, accountRef, deviceRef, row }))))
 }
 
-function failedRow ({ requestId, purpose, text }: Lines, reason: string): FailedRow {
-  return { requestId, purpose, ...nameRow(text), reason, row: text }
-}
+type Insertable = Omit<FailedRow, 'reason'>
 
-/** Whose row it is, as far as a faulty row can tell. */
-function nameRow (text: string): Pick<FailedRow, 'eventId' | 'name' | 'accountRef' | 'deviceRef'> {
+/** When the table finds fault with the data, halves it until the faulty rows stand alone. */
+async function insertOrHalve (table: EventTable, rows: readonly Insertable[]): Promise<FailedRow[]> {
   try {
-    const { eventId, name, accountRef, deviceRef } = parseRow(text)
-    return { eventId, name, accountRef, deviceRef }
-  } catch {
-    return { eventId: '', name: '', accountRef: '', deviceRef: '' }
+    await table.insert(rows.map(({ row }) => row).join(''))
+    return []
+  } catch (error) {
+    const reason = table.dataFaultOf(error)
+    if (reason === undefined) throw error
+    const [only] = rows
+    if (rows.length === 1 && only !== undefined) return [{ ...only, reason }]
+    const middle = Math.ceil(rows.length / 2)
+    return [...await insertOrHalve(table, rows.slice(0, middle)), ...await insertOrHalve(table, rows.slice(middle))]
   }
 }

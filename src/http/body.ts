@@ -36,7 +36,7 @@ export function registerRawBody (app: FastifyInstance, wireBytesMax: number): vo
 }
 
 /** `encoding`: the Content-Encoding header. */
-export async function inflateBody (body: Uint8Array, encoding = 'identity', { inflatedBytesMax }: BodyLimits): Promise<Uint8Array> {
+export async function inflateBody (body: Buffer, encoding = 'identity', { inflatedBytesMax }: BodyLimits): Promise<Buffer> {
   const name = encoding.trim().toLowerCase()
   if (name === 'identity') return body
   if (!encodings.includes(name)) {

@@ -1,11 +1,11 @@
 /** Reads the body of a batch: what is wrong with it as a whole is thrown, what is wrong with one event stays with that event. */
 import { z } from 'zod'
 import type { BatchElement, EventBatch, RejectReason } from '../domain/event.ts'
-import { decodeText, inflateBody, parseText, type BodyLimits } from './body.ts'
+import { decodeText, parseText, type BodyLimits } from './body.ts'
 import { readShape } from './faults.ts'
 import { scanJson, type ScanFinding } from './json-scan.ts'
 import { Problem } from './problem.ts'
-import { deviceIdShape, instantShape, productShape, uuidShape } from './shapes.ts'
+import { deviceIdPattern, deviceIdShape, instantShape, productShape, uuidShape } from './shapes.ts'
 
 export interface BatchLimits extends BodyLimits {
   eventsPerBatchMax: number
@@ -39,9 +39,13 @@ const faultReasons: Readonly<Record<ScanFinding['reason'], RejectReason>> = {
 
 export interface ReadBatch { batch: EventBatch, deviceId: string | undefined }
 
-/** `encoding`: the Content-Encoding header. */
-export async function readBatch (body: Uint8Array, encoding: string | undefined, limits: BatchLimits): Promise<ReadBatch> {
-  const bytes = await inflateBody(body, encoding, limits)
+/** The device that a batch seems to name near its beginning. Only reading it tells whether it does. */
+export function findDeviceId (bytes: Buffer): string | undefined {
+  const [, id = ''] = /"device_id"\s*:\s*"([^"\\]+)"/.exec(bytes.toString('latin1', 0, 512)) ?? []
+  return deviceIdPattern.test(id) ? id : undefined
+}
+
+export function readBatch (bytes: Uint8Array, limits: BatchLimits): ReadBatch {
   const text = decodeText(bytes)
   const { fatal, events: faults } = scanJson(text)
   if (fatal !== undefined) throw new Problem('invalid-json', { errors: [{ pointer: fatal.pointer, detail: fatal.reason }] })
@@ -71,6 +75,13 @@ function readElement (value: unknown, finding: ScanFinding | undefined, bytesMax
 const plainUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const plainTime = /^20[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{3})?Z$/
 
+/** Epoch ms of a `plainTime`, in a fifth of the time that Date.parse takes, which reads other forms too. */
+function readPlainTime (time: string): number {
+  const two = (at: number): number => (time.charCodeAt(at) - 0x30) * 10 + time.charCodeAt(at + 1) - 0x30
+  const ms = time.length === 24 ? (time.charCodeAt(20) - 0x30) * 100 + two(21) : 0
+  return Date.UTC(2000 + two(2), two(5) - 1, two(8), two(11), two(14), two(17), ms)
+}
+
 /** Reads an event in its usual form, which `eventShape` would read alike but ten times slower; undefined for any other. */
 function readPlainEvent (value: unknown): { success: true, data: z.infer<typeof eventShape> } | undefined {
   if (typeof value !== 'object' || value === null) return undefined
@@ -81,7 +92,7 @@ function readPlainEvent (value: unknown): { success: true, data: z.infer<typeof 
   if (typeof version !== 'number' || !Number.isInteger(version) || version < 1 || version > 65_535) return undefined
   if (typeof occurredAt !== 'string' || !plainTime.test(occurredAt)) return undefined
   if (typeof properties !== 'object' || properties === null || Array.isArray(properties)) return undefined
-  return { success: true, data: { id, name, version, occurred_at: Date.parse(occurredAt), properties: properties as Record<string, unknown> } }
+  return { success: true, data: { id, name, version, occurred_at: readPlainTime(occurredAt), properties: properties as Record<string, unknown> } }
 }
 
 function reject (value: unknown, reason: RejectReason, detail?: string): BatchElement {

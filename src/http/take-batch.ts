@@ -1,13 +1,14 @@
 /** A posted batch, from its body to the text of its answer. */
 import type { Caller } from '../domain/caller.ts'
-import type { BatchElement, DecisionCount, EventOutcome } from '../domain/event.ts'
-import type { AcceptEvents } from '../flows/accept-events.ts'
+import type { DecisionCount } from '../domain/event.ts'
+import type { AcceptEvents, EventResult } from '../flows/accept-events.ts'
 import type { BatchOwner } from '../flows/ports.ts'
+import { inflateBody } from './body.ts'
 import { Problem } from './problem.ts'
-import { readBatch, type BatchLimits } from './read-batch.ts'
+import { findDeviceId, readBatch, type BatchLimits } from './read-batch.ts'
 
 export interface PostedBatch {
-  body: Uint8Array
+  body: Buffer
   /** The Content-Encoding header. */
   encoding: string | undefined
   poster: Poster
@@ -24,10 +25,16 @@ export type TakeBatch = (posted: PostedBatch) => Promise<TakenBatch>
 
 export function makeTakeBatch (acceptEvents: AcceptEvents, limits: BatchLimits): TakeBatch {
   return async ({ body, encoding, poster }) => {
-    const { batch, deviceId } = await readBatch(body, encoding, limits)
-    const { accepted, dropped, rejected, outcomes, counts, revision, stop } = await acceptEvents(ownerOf(poster, deviceId), batch)
-    const results = outcomes.flatMap((outcome, index) => isWorthTelling(outcome) ? [showOutcome(outcome, batch.elements[index], index)] : [])
-    return { answer: JSON.stringify({ batch_id: batch.batchId, accepted, dropped, rejected, results, consent: { revision, stop } }), counts }
+    const bytes = await inflateBody(body, encoding, limits)
+    const { batchId, accepted, dropped, rejected, results, counts, revision, stop } = await acceptEvents(
+      { ...poster, deviceId: poster.deviceId ?? findDeviceId(bytes) },
+      () => {
+        const { batch, deviceId } = readBatch(bytes, limits)
+        return { owner: ownerOf(poster, deviceId), batch }
+      }
+    )
+    const answer = { batch_id: batchId, accepted, dropped, rejected, results: results.map(showResult), consent: { revision, stop } }
+    return { answer: JSON.stringify(answer), counts }
   }
 }
 
@@ -37,11 +44,6 @@ export function ownerOf (poster: Poster, deviceId: string | undefined): BatchOwn
   return { accountId: poster.accountId, deviceId: poster.deviceId ?? deviceId, orgId: poster.orgId, region: poster.region }
 }
 
-function isWorthTelling (outcome: EventOutcome): boolean {
-  return outcome.outcome !== 'accepted' || outcome.reason === 'duplicate' || ('stripped' in outcome && outcome.stripped.length > 0)
-}
-
-function showOutcome (outcome: EventOutcome, element: BatchElement | undefined, index: number): Record<string, unknown> {
-  const id = element?.event?.id ?? (element !== undefined && 'id' in element ? element.id : null)
+function showResult ({ index, id, outcome }: EventResult): Record<string, unknown> {
   return { id, ...(id === null ? { index } : {}), ...outcome }
 }

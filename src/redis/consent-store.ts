@@ -8,7 +8,7 @@ import { openingOf } from './erasure-store.ts'
 import { keyIn, partitionOf } from './keys.ts'
 import { parseRecord } from './stored-record.ts'
 import { orUnavailable } from './unavailable.ts'
-import { isWhole } from './whole-mark.ts'
+import { wholeMarkOf } from './whole-mark.ts'
 
 /** A choice as stored: first letter of its state, since, denied until, entry, notice where one was named. */
 type StoredChoice = [string, number, number, string, string?]
@@ -16,60 +16,82 @@ type StoredChoices = Record<string, StoredChoice>
 /** `era`: when the subject was last erased. */
 interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<string, StoredChoices>, era?: number }
 
-/** The record of a subject. One that cannot be read is no empty one: unknown never means yes. */
-async function readRecord (redis: RedisClient, subject: Subject): Promise<ConsentRecord> {
-  const record = parseRecord(await redis.get(recordKey(subject)))
+/**
+ * What lies under these keys of these partitions, each read once, from a Redis that is whole: in one that was emptied
+ * silence may be a denial that was lost. The mark is read in the same step, so nothing is read from an emptied Redis.
+ */
+async function readWhole (redis: RedisClient, places: Iterable<Place>): Promise<Map<string, string | null>> {
+  const found = new Map<string, string | null>()
+  // A command may ask for keys of one partition only where each lies on a node of its own.
+  const steps = redis.isCluster ? Map.groupBy(places, ({ partition }) => partition) : new Map([[0, [...places]]])
+  await Promise.all([...steps].map(async ([partition, asked]) => {
+    const keys = [...new Set(asked.map(({ key }) => key))]
+    const [mark, ...values] = await redis.mget(wholeMarkOf(redis, partition), ...keys)
+    if (mark == null) throw new Error('this Redis is not whole')
+    for (const [index, key] of keys.entries()) found.set(key, values[index] ?? null)
+  }))
+  return found
+}
+
+interface Place { partition: number, key: string }
+
+function placeOfRecord (subject: Subject): Place {
+  const name = subjectKey(subject)
+  const partition = partitionOf(name)
+  return { partition, key: keyIn(partition, 'consent', name) }
+}
+
+function placeOfPolicy (orgId: string): Place {
+  const partition = partitionOf(`o:${orgId}`)
+  return { partition, key: keyIn(partition, 'policy', orgId) }
+}
+
+/** One that cannot be read is no empty one: unknown never means yes. */
+function readRecord (text: string | null | undefined): ConsentRecord {
+  const record = parseRecord(text ?? null)
   if (record === undefined) throw new Error('a record cannot be read')
   return record
 }
 
-/**
- * What `read` finds, if it was read from a Redis that is whole: in one that was emptied silence may be a denial that was
- * lost. The mark is asked for last, so that what was read before it was not read from an emptied Redis.
- */
-async function fromWhole<Found> (redis: RedisClient, partitions: Iterable<number>, read: () => Promise<Found>): Promise<Found> {
-  const [found, whole] = await Promise.all([read(), isWhole(redis, partitions)])
-  if (!whole) throw new Error('this Redis is not whole')
-  return found
+function readPolicyText (text: string | null | undefined): OrgPolicy {
+  return JSON.parse(text ?? '{}') as OrgPolicy
 }
 
-/** Where what is known of an owner lies. */
-function partitionsOf ({ accountId, deviceId, orgId }: BatchOwner): number[] {
-  return [
-    ...accountId === undefined ? [] : [subjectKey({ kind: 'account', id: accountId })],
-    ...deviceId === undefined ? [] : [subjectKey({ kind: 'device', id: deviceId })],
-    ...orgId === undefined ? [] : [`o:${orgId}`]
-  ].map(partitionOf)
+/** Where all lies that an owner's standing takes. */
+interface OwnerPlaces { account: Place | undefined, device: Place | undefined, policy: Place | undefined }
+
+function placesOf ({ accountId, deviceId, orgId }: BatchOwner): OwnerPlaces {
+  return {
+    account: accountId === undefined ? undefined : placeOfRecord({ kind: 'account', id: accountId }),
+    device: deviceId === undefined ? undefined : placeOfRecord({ kind: 'device', id: deviceId }),
+    policy: orgId === undefined ? undefined : placeOfPolicy(orgId)
+  }
 }
 
 /** Every choice that is read comes from a Redis that is whole, or is not read. */
 export function makeConsentStore (redis: RedisClient, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & TombstoneStore {
-  const readPolicy = async (orgId: string): Promise<OrgPolicy> => JSON.parse(await redis.get(policyKey(orgId)) ?? '{}') as OrgPolicy
-
-  const readStanding = async (owner: BatchOwner): Promise<Standing> => {
-    const { accountId, deviceId, orgId } = owner
-    // Sent together: the three replies arrive in one round trip.
-    const [account, deviceAlone, orgPolicy] = await Promise.all([
-      accountId === undefined ? undefined : readRecord(redis, { kind: 'account', id: accountId }),
-      deviceId === undefined ? undefined : readRecord(redis, { kind: 'device', id: deviceId }),
-      orgId === undefined ? {} : readPolicy(orgId)
-    ])
-    return { account, deviceId, deviceAlone, orgPolicy, regionalDefault: regionalDefault(owner.region) }
-  }
-
   return orUnavailable<ConsentStore & PolicyStore & TombstoneStore>('consent', {
-    read: async subject => await fromWhole(redis, [partitionOf(subjectKey(subject))], async () => await readRecord(redis, subject)),
+    async read (subject) {
+      const place = placeOfRecord(subject)
+      return readRecord((await readWhole(redis, [place])).get(place.key))
+    },
 
     async readStandings (owners) {
-      const distinct = new Map(owners.map(owner => [JSON.stringify(owner), owner]))
-      const standings = new Map(await fromWhole(redis, owners.flatMap(partitionsOf), async () => await Promise.all(
-        [...distinct].map(async ([key, owner]) => [key, await readStanding(owner)] as const)
-      )))
-      return owners.map(owner => {
-        const standing = standings.get(JSON.stringify(owner))
-        if (standing === undefined) throw new Error('a standing is missing')
-        return standing
-      })
+      const asked = owners.map(owner => ({ owner, ...placesOf(owner) }))
+      const texts = await readWhole(redis, asked.flatMap(({ account, device, policy }) => [account, device, policy].filter(place => place !== undefined)))
+      const records = new Map<string, ConsentRecord>()
+      const recordAt = ({ key }: Place): ConsentRecord => {
+        const record = records.get(key) ?? readRecord(texts.get(key))
+        records.set(key, record)
+        return record
+      }
+      return asked.map(({ owner: { deviceId, region }, account, device, policy }): Standing => ({
+        account: account && recordAt(account),
+        deviceId,
+        deviceAlone: device && recordAt(device),
+        orgPolicy: policy === undefined ? {} : readPolicyText(texts.get(policy.key)),
+        regionalDefault: regionalDefault(region)
+      }))
     },
 
     async write (subject, before, after, entries, token) {
@@ -98,7 +120,7 @@ export function makeConsentStore (redis: RedisClient, regionalDefault: (region: 
       return outcome as WriteOutcome
     },
 
-    readPolicy,
+    readPolicy: async orgId => readPolicyText(await redis.get(policyKey(orgId))),
 
     async replacePolicy (before, { orgId, policyId, policy }) {
       const outbox = keyIn(partitionOf(`o:${orgId}`), 'policies')
@@ -109,12 +131,11 @@ export function makeConsentStore (redis: RedisClient, regionalDefault: (region: 
 }
 
 export function recordKey (subject: Subject): string {
-  const name = subjectKey(subject)
-  return keyIn(partitionOf(name), 'consent', name)
+  return placeOfRecord(subject).key
 }
 
 export function policyKey (orgId: string): string {
-  return keyIn(partitionOf(`o:${orgId}`), 'policy', orgId)
+  return placeOfPolicy(orgId).key
 }
 
 /** A policy of nothing is none. */

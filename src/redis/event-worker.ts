@@ -123,7 +123,7 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
         alone.push({ ...waiting, begin: async () => { await countStart(job, 1) } })
       } else {
         gathered.push(waiting)
-        gatheredRows += job.data.frames.reduce((sum, frame) => sum + frame.rows, 0)
+        gatheredRows += acceptedOf(job.data)
         timer ??= setTimeout(() => {
           due = true
           void storeWaiting()
@@ -160,4 +160,8 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
       await worker.close()
     }
   }
+}
+
+function acceptedOf ({ counts }: QueuedBatch): number {
+  return counts.reduce((sum, { outcome, count }) => outcome === 'accepted' ? sum + count : sum, 0)
 }

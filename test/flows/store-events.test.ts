@@ -44,7 +44,8 @@ async function setStage (t: Test, spoil: (table: EventTable) => Partial<EventTab
   return {
     say: (next, erased = 0) => { state = next; erasedAt = erased },
     async accept (events) {
-      await acceptEvents(owner, { batchId: randomUUID(), sentAt: now, product: { name: 'cad', release: 2026, version: undefined }, elements: events.map(event => ({ event })) })
+      const batch = { batchId: randomUUID(), sentAt: now, product: { name: 'cad', release: 2026, version: undefined }, elements: events.map(event => ({ event })) }
+      await acceptEvents(owner, () => ({ owner, batch }))
       return waiting.at(-1)!
     },
     store: makeStoreEvents({ catalog, consents, table: { ...table, ...spoil(table) }, frameCodec: makeFrameCodec(), now: Date.now }),

@@ -1,6 +1,7 @@
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import type { QueuedBatch } from '../../src/flows/ports.ts'
 import { accountRef, certificateOf, eraseFor, knownKey } from '../support/erasure.ts'
 import { fates, heartbeat, makeBatch, makeEvent, signIn } from '../support/api.ts'
 import { eventually, startTestService } from '../support/service.ts'
@@ -109,13 +110,17 @@ t.test('what has left the queue leaves the append-only file of Redis too', async
   await service.restart()
   const dir = join(service.dataDir, 'redis', 'appendonlydir')
   const holds = async (text: string): Promise<boolean> => (await Promise.all((await readdir(dir)).map(async name => await readFile(join(dir, name), 'latin1').catch(() => '')))).some(held => held.includes(text))
-  const event = makeEvent(heartbeat)
   const token = await service.token({ sub: 'eve' })
-  await deliver(token, makeBatch({ events: [event] }))
+  service.service.writer?.pause()
+  await deliver(token, makeBatch({ events: [makeEvent(heartbeat)] }))
+  let job: string | undefined
+  await eventually('the writer has it', async () => { [job] = await service.redis.lrange('{assent}:events:active', 0, -1); return job !== undefined })
+  const { body } = JSON.parse(await service.redis.hget(`{assent}:events:${job!}`, 'data') ?? '') as QueuedBatch
+  service.service.writer?.resume()
   await eventually('it is stored', async () => await stored('eve') === 1)
-  t.equal(await holds(event['id'] as string), true)
-  const { body: { id } } = await eraseFor(service, { account_id: 'eve', reason: 'a letter' })
-  const { kept } = await certificateOf(service, id)
-  await eventually('it is written anew', async () => !await holds(event['id'] as string))
+  t.equal(await holds(body), true)
+  const erasure = await eraseFor(service, { account_id: 'eve', reason: 'a letter' })
+  const { kept } = await certificateOf(service, erasure.body.id)
+  await eventually('it is written anew', async () => !await holds(body))
   t.ok(kept.some(({ table }: { table: string }) => table === 'append-only file of Redis'), 'where that is forbidden, the certificate has said it')
 })

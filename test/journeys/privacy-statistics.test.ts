@@ -61,7 +61,7 @@ t.test('a batch that was given up is dead, and one that is counted already is no
   const counts = [{ event: '', version: 0, purpose: '', outcome: 'accepted', reason: 'required', count: 3 }, { event: '', version: 0, purpose: '', outcome: 'dropped', reason: 'not_granted', count: 2 }]
   const put = async (state: 'failed' | 'active', requestId: string): Promise<void> => {
     const id = uuid()
-    await service.redis.hset(`{assent}:events:${id}`, 'data', JSON.stringify({ requestId, receivedAt: Date.now(), counts, owner: {}, frames: [] }))
+    await service.redis.hset(`{assent}:events:${id}`, 'data', JSON.stringify({ requestId, receivedAt: Date.now(), counts, owner: {} }))
     if (state === 'failed') await service.redis.zadd('{assent}:events:failed', Date.now(), id)
     else await service.redis.lpush('{assent}:events:active', id)
     t.teardown(async () => await (state === 'failed' ? service.redis.zrem('{assent}:events:failed', id) : service.redis.lrem('{assent}:events:active', 0, id)))

@@ -9,10 +9,10 @@ import { startRedis } from '../support/redis.ts'
 import { eventually, startTestService } from '../support/service.ts'
 
 const batch: QueuedBatch = {
-  schema: 1, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), frames: [], body: '', counts: []
+  schema: 2, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
 }
-const ofNext = (requestId: string): QueuedBatch => ({ ...batch, requestId, schema: 2 as 1 })
+const ofNext = (requestId: string): QueuedBatch => ({ ...batch, requestId, schema: 3 as 2 })
 
 t.test('a batch of a newer version is parked however long, holds up no other, and is stored by a writer that knows it', async t => {
   const { redis, socketPath } = await startRedis(t)

@@ -47,7 +47,7 @@ export function eventRoutes ({ takeBatch, onTaken, wireBytesMax }: EventRouteOpt
       validatorCompiler: () => (value: unknown) => ({ value })
     }, async (request, reply) => {
       // A request without a body and its type has none to read either.
-      if (!(request.body instanceof Uint8Array)) throw new Problem('invalid-batch', { errors: [{ pointer: '', detail: 'is missing' }] })
+      if (!(Buffer.isBuffer(request.body))) throw new Problem('invalid-batch', { errors: [{ pointer: '', detail: 'is missing' }] })
       const { accountId, deviceId, orgId, region } = callerOfRequest(request)
       const taken = await takeBatch({ body: request.body, encoding: request.headers['content-encoding'], poster: { accountId, deviceId, orgId, region } })
       onTaken(taken.counts)

@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto'
+import t from 'tap'
+import type { BatchRows } from '../../src/flows/ports.ts'
+import { makeFrameCodec } from '../../src/redis/frame-codec.ts'
+
+const receivedAt = Date.now()
+const sentAt = receivedAt - 60_000
+
+/** A batch of two kinds; `count` rows each. */
+function makeRows (count: number): BatchRows {
+  const frame = (name: string, entry: string | null, properties: (index: number) => string): BatchRows['frames'][number] => ({
+    name, version: 2, purpose: 'product_analytics', reason: 'account_granted', consentEntry: entry, fieldPurposes: ['diagnostics'], firstCapturedAt: receivedAt - 5000,
+    eventIds: Array.from({ length: count }, () => randomUUID()),
+    occurredAt: Array.from({ length: count }, (_, index) => sentAt - index),
+    capturedAt: Array.from({ length: count }, (_, index) => receivedAt - index),
+    properties: Array.from({ length: count }, (_, index) => properties(index))
+  })
+  return {
+    productVersion: '26.1 "β"', accountRef: 'a'.repeat(32), deviceRef: '', batchId: randomUUID(), sentAt,
+    frames: [frame('command.run', randomUUID(), index => JSON.stringify({ text: `\n{}"\\ \u{1f600} ${String(index)}` })), frame('file.open', null, () => '{}')]
+  }
+}
+
+t.test('what is packed is unpacked, row for row, whether it is small or large', async t => {
+  const codec = makeFrameCodec()
+  for (const count of [1, 3, 500]) {
+    const rows = makeRows(count)
+    const body = await codec.pack(rows)
+    t.same(codec.unpack({ body, receivedAt }), rows, `${String(count)} rows of each kind`)
+  }
+})
+
+t.test('batches that are packed at once do not mix', async t => {
+  const codec = makeFrameCodec()
+  const all = Array.from({ length: 20 }, () => makeRows(50))
+  const bodies = await Promise.all(all.map(codec.pack))
+  t.same(bodies.map(body => codec.unpack({ body, receivedAt })), all)
+})
+
+t.test('random ids are most of what a packed row takes', async t => {
+  const body = await makeFrameCodec().pack(makeRows(500))
+  t.ok(body.length < 1000 * 16 * 4 / 3 * 1.5, `${String(body.length)} characters`)
+})
+
+t.test('what cannot be read is an error, never rows', async t => {
+  const codec = makeFrameCodec()
+  const body = await codec.pack(makeRows(50))
+  const small = Buffer.from(await codec.pack(makeRows(1)), 'base64')
+  for (const broken of ['', 'nobody can read this', body.slice(0, -40), small.subarray(0, -5).toString('base64'), small.subarray(0, 200).toString('base64')]) {
+    t.throws(() => codec.unpack({ body: broken, receivedAt }))
+  }
+})

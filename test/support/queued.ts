@@ -1,0 +1,43 @@
+/** Rows and batches as intake makes them, for tests that stand behind the queue. */
+import { randomUUID } from 'node:crypto'
+import type { EventRow } from '../../src/domain/event.ts'
+import { linesOf } from '../../src/flows/frames.ts'
+import type { BatchRows, Frame, QueuedBatch } from '../../src/flows/ports.ts'
+import { makeFrameCodec } from '../../src/redis/frame-codec.ts'
+
+export function makeRow (fields: Partial<EventRow> = {}): EventRow {
+  const now = Date.now()
+  return {
+    eventId: randomUUID(), name: 'license.heartbeat', version: 1, product: 'cad', release: 2026, productVersion: '26.1.0', accountRef: 'a', deviceRef: 'd',
+    occurredAt: now, capturedAt: now, receivedAt: now, purpose: 'license_compliance', reason: 'required', consentEntry: null, properties: '{}', batchId: randomUUID(), ...fields
+  }
+}
+
+export function makeQueuedBatch (fields: Partial<QueuedBatch> = {}): QueuedBatch {
+  return {
+    schema: 2, requestId: randomUUID(), owner: { accountId: 'ada', deviceId: 'pc-1', orgId: undefined, region: undefined },
+    product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: [], ...fields
+  }
+}
+
+/** A frame for each row, so that each may be of a kind of its own. */
+export async function queueRows (rows: readonly EventRow[]): Promise<QueuedBatch> {
+  const body = await makeFrameCodec().pack(batchRowsOf(rows))
+  return makeQueuedBatch({ body, receivedAt: rows[0]!.receivedAt })
+}
+
+export function lineOf (row: EventRow): string {
+  const rows = batchRowsOf([row])
+  return linesOf(makeQueuedBatch({ product: row.product, release: row.release, receivedAt: row.receivedAt }), rows, rows.frames[0]!).join('')
+}
+
+function batchRowsOf (rows: readonly EventRow[]): BatchRows {
+  const { productVersion, accountRef, deviceRef, batchId, receivedAt } = rows[0]!
+  return {
+    productVersion, accountRef, deviceRef, batchId, sentAt: receivedAt,
+    frames: rows.map(({ name, version, purpose, reason, consentEntry, capturedAt, eventId, occurredAt, properties }): Frame => ({
+      name, version, purpose, reason, consentEntry, fieldPurposes: [], firstCapturedAt: capturedAt,
+      eventIds: [eventId], occurredAt: [occurredAt], capturedAt: [capturedAt], properties: [properties]
+    }))
+  }
+}
