@@ -28,8 +28,9 @@ export interface Journal {
   close: () => void
 }
 
-export function openJournal (path: string): Journal {
-  const file = openSync(path, 'ax')
+/** `begun`: goes on in a journal that is there already. */
+export function openJournal (path: string, { begun = false } = {}): Journal {
+  const file = openSync(path, begun ? 'a' : 'ax')
   return {
     path,
     write: entry => { writeSync(file, `${JSON.stringify({ at: performance.now(), ...entry })}\n`) },

@@ -83,7 +83,8 @@ export async function play<S extends Stage> (form: Form, setStage: () => Promise
   }
 }
 
-async function reckon (stage: Stage, crowd: Crowd, journal: Journal, form: Form, options: SceneOptions): Promise<Omit<Outcome, 'faults'>> {
+/** Ends the load, and holds what is stored against the journal. */
+export async function reckon (stage: Stage, crowd: Crowd, journal: Journal, form: Form, options: SceneOptions): Promise<Omit<Outcome, 'faults'>> {
   form.say('the load ends; what waits is stored…')
   await crowd.stop()
   const drainWithinMs = options.drainWithinMs ?? 120_000
@@ -105,7 +106,7 @@ async function reckon (stage: Stage, crowd: Crowd, journal: Journal, form: Form,
   return { verdict, drainedMs, visibleMs, broken: [...broken, ...verdict.examples] }
 }
 
-async function pending (stage: Stage): Promise<number | undefined> {
+export async function pending (stage: Stage): Promise<number | undefined> {
   return (await stage.people.call('GET', '/health/ready').catch(() => undefined))?.body['pending'] as number | undefined
 }
 
@@ -129,7 +130,7 @@ async function findUneven (stage: Stage, setAside: number): Promise<string[]> {
 }
 
 /** Resolves with how long it took, ms. */
-async function until (what: string, ask: () => Promise<boolean>, withinMs: number): Promise<number> {
+export async function until (what: string, ask: () => Promise<boolean>, withinMs: number): Promise<number> {
   const started = performance.now()
   while (!await ask()) {
     if (performance.now() - started > withinMs) throw new Error(`this did not happen within ${String(withinMs)} ms: ${what}`)

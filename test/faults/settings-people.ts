@@ -11,6 +11,14 @@ export interface SettingsPeople {
   done: { changes: number, enrolments: number, backupCodes: number, unanswered: number }
   /** What nobody may ever see. */
   complaints: string[]
+  /** Somebody new, who has said nothing yet. */
+  arrive: () => Promise<Person>
+  /** Changes both choices, paid for with an e-mailed code. */
+  change: (person: Person) => Promise<void>
+  /** Sets up an authenticator, and changes both choices again, paid for with a backup code. */
+  protect: (person: Person) => Promise<void>
+  /** Resolves when the ledger holds the newest choice of a person. */
+  settled: (person: Person) => Promise<void>
   /** Ends when each has finished what they are at. */
   stop: () => Promise<void>
   /** Holds everyone's settings against their history, and both against the ledger. */
@@ -18,7 +26,7 @@ export interface SettingsPeople {
 }
 
 type Choices = Record<string, 'absent' | 'granted' | 'denied'>
-interface Person { id: string, email: string, token: string, choices: Choices, twoStep: 'off' | 'on', usedCodes: number }
+export interface Person { id: string, email: string, token: string, choices: Choices, twoStep: 'off' | 'on', usedCodes: number }
 interface Settings { choices: Choices, revision: number, etag: string }
 
 const purposes = ['product_analytics', 'diagnostics']
@@ -164,13 +172,19 @@ export function gatherPeople (api: Api, random: Random, people: number): Setting
     person.choices = found
   }
 
-  const live = async (): Promise<void> => {
+  const arrive = async (): Promise<Person> => {
     const id = `settings-${randomUUID()}`
     const email = `${id}@example.com`
     const token = (await surely('POST', '/dev/token', { body: { sub: id, email, scope: 'settings', expires_in: 31_536_000 } }, 200)).body['access_token'] as string
     const person: Person = { id, email, token, choices: Object.fromEntries(purposes.map(purpose => [purpose, 'absent'])), twoStep: 'off', usedCodes: 0 }
     everyone.push(person)
-    for (let times = random.between(1, 2); times > 0 && !stopping; times--) await change(person, await proveByEmail(person, 'privacy.update'))
+    return person
+  }
+  const changeByEmail = async (person: Person): Promise<void> => { await change(person, await proveByEmail(person, 'privacy.update')) }
+
+  const live = async (): Promise<void> => {
+    const person = await arrive()
+    for (let times = random.between(1, 2); times > 0 && !stopping; times--) await changeByEmail(person)
     const codes = stopping ? [] : await enrol(person)
     for (const code of codes.slice(0, random.between(3, 8))) {
       if (!stopping) await useBackupCode(person, code)
@@ -181,7 +195,14 @@ export function gatherPeople (api: Api, random: Random, people: number): Setting
   }))
 
   return {
-    done, complaints,
+    done, complaints, arrive,
+    change: changeByEmail,
+    async protect (person) {
+      for (const code of (await enrol(person)).slice(0, 1)) await useBackupCode(person, code)
+    },
+    async settled (person) {
+      await surely('GET', '/v1/me/privacy/history?limit=1', { token: person.token }, 200)
+    },
     async stop () {
       stopping = true
       await running

@@ -23,7 +23,7 @@ async function killOneRole (form: Form, kill: (stage: Apart, scene: Scene<Apart>
   return await play(form, setApart, { crowd }, async scene => await killAgain(scene, async () => await kill(scene.stage, scene)))
 }
 
-async function embeddedRedisPid (socket: string): Promise<number> {
+export async function embeddedRedisPid (socket: string): Promise<number> {
   const redis = new Redis({ path: socket })
   redis.on('error', () => {})
   const info = await redis.info('server')

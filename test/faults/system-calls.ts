@@ -1,0 +1,98 @@
+/** The calls a process makes to the kernel on files below a directory: listed with strace, and each one a place to be killed at. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { endWithThis } from './end-with-this.ts'
+
+export interface SystemCall {
+  /** As strace spells it. */
+  name: string
+  /** The first path it names, or that of its file, below the directory. */
+  path: string
+  /** Which of such calls on this path by one thread, from 1. */
+  nth: number
+}
+
+export interface Trap {
+  /** Resolves when the process is dead, and with false when it has lived so long. */
+  sprung: (withinMs: number) => Promise<boolean>
+  /** Lets the process go on as if nothing had been. */
+  remove: () => Promise<void>
+}
+
+// What changes a directory or a file, or puts it on disk. A question mark: not every machine has it.
+const changing = ['write', 'pwrite64', 'writev', 'pwritev', '?pwritev2', '?rename', '?renameat', 'renameat2', 'fsync', 'fdatasync', '?mkdir', 'mkdirat',
+  '?link', 'linkat', '?unlink', 'unlinkat', '?rmdir', 'ftruncate']
+
+/** Why no process can be traced here; undefined when it can. */
+export async function whyNotTraced (): Promise<string | undefined> {
+  const tried = spawn('strace', ['-o', '/dev/null', '-e', 'trace=none', 'true'], { stdio: 'ignore' })
+  return await new Promise(resolve => {
+    tried.once('error', () => { resolve('strace is not installed') })
+    tried.once('exit', code => { resolve(code === 0 ? undefined : 'strace may not trace a process here') })
+  })
+}
+
+/** What a process calls while `act` runs, in that order. */
+export async function listCalls (pid: number, directory: string, act: () => Promise<void>): Promise<SystemCall[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'assent-strace-'))
+  try {
+    const output = join(folder, 'calls')
+    const tracer = await attach(pid, ['-y', '-s', '0', '-e', `trace=${changing.join()}`, '-o', output])
+    await act()
+    await detach(tracer)
+    return parseCalls(await readFile(output, 'utf8'), directory)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** Kills the process as it enters a call, so the call itself is not made. */
+export async function setTrap (pid: number, directory: string, { name, path, nth }: SystemCall): Promise<Trap> {
+  const tracer = await attach(pid, ['-o', '/dev/null', '-P', join(directory, path), '-e', `trace=${name}`, '-e', `inject=${name}:signal=KILL:when=${String(nth)}`])
+  return {
+    sprung: async withinMs => await Promise.race([hasEnded(tracer).then(() => true), sleep(withinMs, false, { ref: false })]),
+    remove: async () => { await detach(tracer) }
+  }
+}
+
+/** Resolves when every thread of the process is traced. */
+async function attach (pid: number, args: readonly string[]): Promise<ChildProcess> {
+  const tracer = spawn('strace', ['-f', ...args, '-p', String(pid)], { stdio: ['ignore', 'ignore', 'pipe'] })
+  endWithThis(tracer)
+  let said = ''
+  const attached = new Promise<boolean>(resolve => {
+    tracer.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      said += chunk
+      if (/ attached\b.*\n/.test(said)) resolve(true)
+    })
+  })
+  if (!await Promise.race([attached, once(tracer, 'exit').then(() => false)])) throw new Error(`strace has not attached: ${said.trim()}`)
+  return tracer
+}
+
+async function detach (tracer: ChildProcess): Promise<void> {
+  tracer.kill('SIGINT')
+  await hasEnded(tracer)
+}
+
+async function hasEnded (tracer: ChildProcess): Promise<void> {
+  if (tracer.exitCode === null && tracer.signalCode === null) await once(tracer, 'exit')
+}
+
+/** Reads strace's lines: `26528 rename("/a/b", "/a/c") = 0`, `26528 write(110</a/b>, ""..., 1) = 1`. */
+function parseCalls (text: string, directory: string): SystemCall[] {
+  const seen = new Map<string, number>()
+  return text.split('\n').flatMap(line => {
+    const [, thread, name, args] = /^(\d+) +(\w+)\((.*)/.exec(line) ?? []
+    const path = args?.split(/[<>"]/).find(part => part.startsWith(`${directory}/`))?.slice(directory.length + 1)
+    if (thread === undefined || name === undefined || path === undefined) return []
+    const key = `${thread} ${name} ${path}`
+    const nth = (seen.get(key) ?? 0) + 1
+    seen.set(key, nth)
+    return [{ name, path, nth }]
+  })
+}
