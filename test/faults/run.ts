@@ -4,12 +4,13 @@ import type { Form, Outcome, Scenario } from './scene.ts'
 import { consent } from './scenarios/consent.ts'
 import { controls } from './scenarios/controls.ts'
 import { crashPoints } from './scenarios/crash-points.ts'
+import { eachStep } from './scenarios/each-step.ts'
 import { kills } from './scenarios/kills.ts'
 import { outages } from './scenarios/outages.ts'
 import { settings } from './scenarios/settings.ts'
 import { renderTable, type Row } from './table.ts'
 
-const scenarios: readonly Scenario[] = [...kills, ...consent, ...settings, ...crashPoints, ...outages, ...controls]
+const scenarios: readonly Scenario[] = [...kills, ...consent, ...settings, ...eachStep, ...crashPoints, ...outages, ...controls]
 
 const help = `Usage: npm run test:faults -- [--only=NAME,NAME] [--kills=100] [--short] [--seed=N]
 

@@ -68,7 +68,7 @@ export async function play<S extends Stage> (form: Form, setStage: () => Promise
     const crowd = await gatherCrowd(stage, journal, random, options.crowd)
     let outcome: Outcome
     try {
-      await crowd.more(5)
+      if (options.crowd?.clients !== 0) await crowd.more(5)
       const made = await faults({ stage, crowd, journal, random, form })
       outcome = { faults: made, ...await reckon(stage, crowd, journal, form, options) }
     } finally {
