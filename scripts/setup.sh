@@ -1,4 +1,4 @@
-# Brings what a command needs: npm packages here, redis-server where need_redis is called.
+# Brings what a command needs: npm packages here, redis-server where need_redis is called, other tools with want.
 # start.sh and test.sh source this file; `sh scripts/setup.sh` installs the packages only.
 # It is plain POSIX sh, because a fresh clone has nothing else to run.
 
@@ -103,6 +103,20 @@ need_redis () {
   redis_version=$(redis-server --version 2>/dev/null | sed -n 's/.* v=\([0-9][0-9.]*\).*/\1/p')
   [ "${redis_version%%.*}" -ge 7 ] 2>/dev/null ||
     stop "redis-server 7 or newer is needed, $(command -v redis-server) is ${redis_version:-of unknown version}; $redis_advice"
+}
+
+# A tool of Linux that a part of the tests needs; what needs it is skipped where it cannot be had.
+want () {
+  [ "$(uname)" = Linux ] && ! has "$1" && as_root true 2>/dev/null || return 0
+  say "installing $1…"
+  if has apt-get; then
+    as_root sh -ec "export DEBIAN_FRONTEND=noninteractive; apt-get -q update || true; apt-get -q -y -o DPkg::Lock::Timeout=120 --no-install-recommends install $1" >&2
+  elif has apk; then
+    as_root apk add "$1" >&2
+  elif has dnf; then
+    as_root dnf install -y "$1" >&2
+  fi || say "$1 could not be installed"
+  hash -r
 }
 
 install_packages
