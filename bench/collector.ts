@@ -7,6 +7,7 @@ import { runServer, withTemporaryDir } from './processes.ts'
 
 export interface Collector {
   url: string
+  pid: number
   /** Of a person who agreed. */
   token: string
   /** Tokens of people who have chosen nothing yet. */
@@ -14,19 +15,21 @@ export interface Collector {
   redis: Redis
 }
 
-/** `people`: how many `tokens` are wanted. */
-export async function withCollector<T> (people: number, use: (collector: Collector) => Promise<T>): Promise<T> {
+interface Started { script?: string, environment?: Record<string, string> }
+
+/** `people`: how many `tokens` are wanted; `started`: what is measured, if not the service as it is. */
+export async function withCollector<T> (people: number, use: (collector: Collector) => Promise<T>, { script = 'src/main.ts', environment }: Started = {}): Promise<T> {
   return await withTemporaryDir(async dir => {
     const whole = await runServer('src/main.ts', { DATA_DIR: dir })
     const token = await agreeingToken(whole.url)
     const tokens: string[] = []
     for (let i = 0; i < people; i++) tokens.push((await signIn(whole.url, `person${String(i)}`)).token)
     const socket = join(dir, 'redis', 'redis.sock')
-    const collector = await runServer('src/main.ts', { DATA_DIR: dir, ROLE: 'collector', REDIS_URL: `unix://${socket}` })
+    const collector = await runServer(script, { DATA_DIR: dir, ROLE: 'collector', REDIS_URL: `unix://${socket}`, ...environment })
     process.kill(whole.pid, 'SIGSTOP') // The queue grows meanwhile: only intake is measured.
     const redis = new Redis(socket)
     try {
-      return await use({ url: collector.url, token, tokens, redis })
+      return await use({ url: collector.url, pid: collector.pid, token, tokens, redis })
     } finally {
       redis.disconnect()
       process.kill(whole.pid, 'SIGCONT')

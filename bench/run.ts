@@ -4,15 +4,16 @@ import { measureAccept } from './accept.ts'
 import type { Options } from './part.ts'
 import { measureMemory } from './memory.ts'
 import { measurePrivacy } from './privacy.ts'
+import { measureProfile } from './profile.ts'
 import { measureStore } from './store.ts'
 import { renderTable, type Row } from './table.ts'
 import { eventsPerBatch } from './traffic.ts'
 import { measureVerify } from './verify.ts'
 
 const parts: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = {
-  accept: measureAccept, store: measureStore, memory: measureMemory, verify: measureVerify, privacy: measurePrivacy
+  accept: measureAccept, store: measureStore, memory: measureMemory, profile: measureProfile, verify: measureVerify, privacy: measurePrivacy
 }
-const partsByDefault = 'accept,store,memory,verify'
+const partsByDefault = 'accept,store,memory,profile,verify'
 
 const help = `Usage: npm run bench -- [--only=${partsByDefault}] [--runs=5] [--seconds=4] [--batches=3000] [--codes=40]
        npm run bench -- --only=privacy [--runs=5] [--accounts=1000000]
@@ -27,6 +28,7 @@ only when asked for: with its data made first, it takes longer than all the rest
   --batches  batches of ${String(eventsPerBatch)} events in one run of the store benchmark
   --codes    backup codes in one run of the verify benchmark
   --accounts accounts of the privacy benchmark, with 10 ledger entries and 20 events each
+  --flame    a file for the flame graph of the profile, an SVG; npm run flame draws that of the documentation
 `
 
 /** @throws with one clear line when an argument is of no use */
@@ -34,7 +36,7 @@ function readArguments (): { chosen: string[], options: Options } | undefined {
   const text = (value: string): { type: 'string', default: string } => ({ type: 'string', default: value })
   const { values } = parseArgs({
     options: {
-      only: text(partsByDefault), runs: text('5'), seconds: text('4'), batches: text('3000'), codes: text('40'), accounts: text('1000000'), help: { type: 'boolean', default: false }
+      only: text(partsByDefault), runs: text('5'), seconds: text('4'), batches: text('3000'), codes: text('40'), accounts: text('1000000'), flame: text(''), help: { type: 'boolean', default: false }
     }
   })
   if (values.help) return undefined
@@ -46,7 +48,7 @@ function readArguments (): { chosen: string[], options: Options } | undefined {
     if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} must be a whole number above 0`)
     return value
   }
-  return { chosen, options: { runs: number('runs'), seconds: number('seconds'), batches: number('batches'), codes: number('codes'), accounts: number('accounts'), say } }
+  return { chosen, options: { runs: number('runs'), seconds: number('seconds'), batches: number('batches'), codes: number('codes'), accounts: number('accounts'), flame: values.flame, say } }
 }
 
 function say (text: string): void {
