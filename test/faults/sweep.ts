@@ -1,4 +1,4 @@
-/** Kills at one system call after another, each time in a fresh copy of the same stores, and reckons each time. */
+/** Kills, or fails, one system call after another, each time in a fresh copy of the same stores, and reckons each time. */
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { makeRandom, type Random } from './random.ts'
 import { pending, reckon, until, type Form, type Outcome } from './scene.ts'
 import { embeddedRedisPid } from './scenarios/kills.ts'
 import { setTogether, type Stage, type StageOptions } from './stage.ts'
-import { listCalls, setTrap, type SystemCall } from './system-calls.ts'
+import { listCalls, setTrap, type Fault, type SystemCall } from './system-calls.ts'
 
 export interface Place extends SystemCall { process: 'service' | 'redis' }
 
@@ -31,8 +31,10 @@ export interface SweepOptions {
   prepare: (ground: Ground) => Promise<Act>
   /** Another copy of the sources. */
   root?: string
-  /** Which calls are worth a kill; all of them without it. */
+  /** Which calls are tried; all of them without it. */
   choose?: (place: Place) => boolean
+  /** What happens there; the process is killed without it. */
+  fault?: (place: Place) => Fault
 }
 
 interface Visit { place: Place, hit: boolean, reckoning: Omit<Outcome, 'faults'> }
@@ -42,7 +44,7 @@ const visitsAtOnce = 3 // Most of a visit is spent on waiting until a batch is t
 const hitWithinMs = 15_000
 const shortVisits = 10
 
-export async function sweep (form: Form, { prepare, root, choose = () => true }: SweepOptions): Promise<Outcome> {
+export async function sweep (form: Form, { prepare, root, choose = () => true, fault = () => 'KILL' }: SweepOptions): Promise<Outcome> {
   const stageOptions: StageOptions = root === undefined ? {} : { root }
   const template = await mkdtemp(join(tmpdir(), 'assent-sweep-'))
   try {
@@ -71,7 +73,7 @@ export async function sweep (form: Form, { prepare, root, choose = () => true }:
     if (listed.length === 0) throw new Error('strace has listed no call')
     const places = form.short ? takeSome(listed, makeRandom(form.seed)) : listed
     const visits = await visitEach(places, form, async (place, index) => await onCopy(form.seed + index, async (ground, act, journal) => {
-      const { hit, drainedMs } = await killAt(place, ground, act)
+      const { hit, drainedMs } = await strikeAt(place, fault(place), ground, act)
       const wrong = await act.check()
       const reckoning = await reckon(ground.stage, ground.crowd, journal, { ...form, say: () => {} }, {})
       return { place, hit, reckoning: { ...reckoning, drainedMs, broken: [...wrong, ...reckoning.broken] } }
@@ -110,21 +112,19 @@ async function listPlaces ({ api, folder, redisSocket }: Stage, { run, settled }
   return [...ofRedis.map(call => ({ ...call, process: 'redis' as const })), ...ofService.map(call => ({ ...call, process: 'service' as const }))]
 }
 
-/** Resolves with whether the process came to the place and died of it, and how long it took from the next start until all was where it belongs. */
-async function killAt (place: Place, { stage: { api, folder, redisSocket }, random }: Ground, { run, settled }: Act): Promise<{ hit: boolean, drainedMs: number }> {
-  const alone = place.process === 'redis' && random.next() < 0.5 // The service brings its Redis back, unless it dies with it.
-  const trap = await setTrap(place.process === 'redis' ? await embeddedRedisPid(redisSocket) : api.pid(), join(folder, 'data'), place)
-  const kill = async (): Promise<boolean> => {
-    if (!await trap.sprung(hitWithinMs)) {
-      await trap.remove()
-      return false
-    }
-    if (alone) return true
+/** Resolves with whether the process came to the place, and how long it took from then until all was where it belongs. */
+async function strikeAt (place: Place, fault: Fault, { stage: { api, folder, redisSocket }, random }: Ground, { run, settled }: Act): Promise<{ hit: boolean, drainedMs: number }> {
+  // The service brings its Redis back, unless it dies with it.
+  const isServiceKilled = fault === 'KILL' && (place.process === 'service' || random.next() < 0.5)
+  const trap = await setTrap(place.process === 'redis' ? await embeddedRedisPid(redisSocket) : api.pid(), join(folder, 'data'), place, fault)
+  const strike = async (): Promise<boolean> => {
+    if (!await trap.sprung(hitWithinMs)) return false
+    if (!isServiceKilled) return true
     await api.end('SIGKILL')
     await api.start()
     return true
   }
-  const [hit] = await Promise.all([kill(), run()])
+  const [hit] = await Promise.all([strike(), run()])
   const started = performance.now()
   await settled()
   return { hit, drainedMs: Math.round(performance.now() - started) }

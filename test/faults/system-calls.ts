@@ -16,11 +16,12 @@ export interface SystemCall {
   nth: number
 }
 
+/** What happens at a call: the process is killed as it enters it, or the call fails and is not made. */
+export type Fault = 'KILL' | 'EIO' | 'ENOSPC'
+
 export interface Trap {
-  /** Resolves when the process is dead, and with false when it has lived so long. */
+  /** Resolves when it has happened, and with false when it has not for so long. The process is left alone from then on. */
   sprung: (withinMs: number) => Promise<boolean>
-  /** Lets the process go on as if nothing had been. */
-  remove: () => Promise<void>
 }
 
 // What changes a directory or a file, or puts it on disk. A question mark: not every machine has it.
@@ -50,12 +51,22 @@ export async function listCalls (pid: number, directory: string, act: () => Prom
   }
 }
 
-/** Kills the process as it enters a call, so the call itself is not made. */
-export async function setTrap (pid: number, directory: string, { name, path, nth }: SystemCall): Promise<Trap> {
-  const tracer = await attach(pid, ['-o', '/dev/null', '-P', join(directory, path), '-e', `trace=${name}`, '-e', `inject=${name}:signal=KILL:when=${String(nth)}`])
+/** Waits for the process at a call. */
+export async function setTrap (pid: number, directory: string, { name, path, nth }: SystemCall, fault: Fault): Promise<Trap> {
+  const folder = await mkdtemp(join(tmpdir(), 'assent-strace-'))
+  const output = join(folder, 'calls')
+  const what = fault === 'KILL' ? 'signal=KILL' : `error=${fault}`
+  const tracer = await attach(pid, ['-o', output, '-P', join(directory, path), '-e', `trace=${name}`, '-e', `inject=${name}:${what}:when=${String(nth)}`])
+  const hasHappened = async (): Promise<boolean> => hasExited(tracer) || (await readFile(output, 'utf8')).includes('(INJECTED)')
   return {
-    sprung: async withinMs => await Promise.race([hasEnded(tracer).then(() => true), sleep(withinMs, false, { ref: false })]),
-    remove: async () => { await detach(tracer) }
+    async sprung (withinMs) {
+      const lateAt = performance.now() + withinMs
+      while (!await hasHappened() && performance.now() < lateAt) await sleep(10)
+      const happened = await hasHappened()
+      await detach(tracer)
+      await rm(folder, { recursive: true })
+      return happened
+    }
   }
 }
 
@@ -75,12 +86,14 @@ async function attach (pid: number, args: readonly string[]): Promise<ChildProce
 }
 
 async function detach (tracer: ChildProcess): Promise<void> {
+  if (hasExited(tracer)) return
+  const ended = once(tracer, 'exit')
   tracer.kill('SIGINT')
-  await hasEnded(tracer)
+  await ended
 }
 
-async function hasEnded (tracer: ChildProcess): Promise<void> {
-  if (tracer.exitCode === null && tracer.signalCode === null) await once(tracer, 'exit')
+function hasExited (child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
 }
 
 /** Reads strace's lines: `26528 rename("/a/b", "/a/c") = 0`, `26528 write(110</a/b>, ""..., 1) = 1`. */

@@ -1,17 +1,21 @@
-/** Kills at each system call that changes a file, of one insert and of one change of settings. */
+/** Kills at, or fails, each system call that changes a file, of one batch and of one change of settings. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pending, until, type Scenario } from '../scene.ts'
 import { withPatchedCopy, type Patch } from '../patched-copy.ts'
 import { gatherPeople } from '../settings-people.ts'
-import { sweep, type Act, type Ground } from '../sweep.ts'
-import { whyNotTraced } from '../system-calls.ts'
+import { sweep, type Act, type Ground, type Place } from '../sweep.ts'
+import { whyNotTraced, type Fault } from '../system-calls.ts'
 
 /** One batch: its job in Redis, its rows and its counts in ClickHouse, and the end of its job. */
 async function prepareInsert ({ stage, crowd, device }: Ground): Promise<Act> {
+  let list = ''
+  const areStored = async (): Promise<boolean> =>
+    Number((await stage.sql<{ n: string | number }>(`SELECT count() AS n FROM events_v WHERE event_id IN (${list})`))[0]?.n) > 0
   return {
-    run: async () => { await crowd.post(device) },
+    run: async () => { list = (await crowd.post(device)).map(id => `'${id}'`).join() },
     async settled () {
       await until('the queue is empty', async () => await pending(stage) === 0, 120_000)
+      await until('what was acknowledged is stored', areStored, 5000).catch(() => {}) // The oracle says so better.
       await sleep(500) // The engine may have something left to do.
     },
     check: async () => []
@@ -35,6 +39,9 @@ async function prepareChange ({ stage: { people: api }, random }: Ground): Promi
   }
 }
 
+/** What needs room fails for want of it, everything else for a bad disk. */
+const failOnce = ({ name }: Place): Fault => /write|mkdir|link/.test(name) ? 'ENOSPC' : 'EIO'
+
 /** A copy in which a batch is done, and its rows are inserted a moment later. */
 const earlyDone: Patch = {
   file: 'src/redis/event-worker.ts',
@@ -57,6 +64,18 @@ export const crashPoints: readonly Scenario[] = [
     about: 'kill at each write, sync, rename and mkdir of one change of settings',
     cannot: whyNotTraced,
     run: async form => await sweep(form, { prepare: prepareChange })
+  },
+  {
+    name: 'failing-calls-insert',
+    about: 'each write, sync, rename and mkdir of one batch fails once: no room (ENOSPC), or a bad disk (EIO)',
+    cannot: whyNotTraced,
+    run: async form => await sweep(form, { prepare: prepareInsert, fault: failOnce })
+  },
+  {
+    name: 'failing-calls-settings',
+    about: 'each write, sync, rename and mkdir of one change of settings fails once',
+    cannot: whyNotTraced,
+    run: async form => await sweep(form, { prepare: prepareChange, fault: failOnce })
   },
   {
     name: 'control-early-done',

@@ -25,6 +25,7 @@ interface Struck { kills: number, words: string }
 
 const moments: readonly Moment[] = ['before', 'after']
 const shortKills = 6
+const startsMs = 1000 // A process that has started looks for work first.
 
 /** Counts the steps, then makes them again for each, and kills there. */
 async function strikeEach (stage: Apart, form: Form, { of: killed, role, isStep, act, choose = () => true }: Steps): Promise<Struck> {
@@ -33,6 +34,7 @@ async function strikeEach (stage: Apart, form: Form, { of: killed, role, isStep,
     const environment = { ...stage.launch.environment, ROLE: role, REDIS_URL: `unix://${proxy.socket}` }
     await killed.end('SIGTERM')
     await killed.start({ environment })
+    await sleep(startsMs)
     const steps = await proxy.list(act)
     const strikes = steps.flatMap((words, index) => moments.map(moment => ({ nth: index + 1, moment, words }))).filter(({ words }) => choose(words))
     const every = form.short ? Math.ceil(strikes.length / shortKills) : 1
@@ -48,6 +50,7 @@ async function strikeEach (stage: Apart, form: Form, { of: killed, role, isStep,
         }
         await killed.ended()
         await killed.start({ environment })
+        await sleep(startsMs)
       })
       await Promise.all([strike, act().then(async () => {
         await sleep(500) // What goes on after the answer.
