@@ -4,13 +4,18 @@ import { z } from 'zod'
 
 const units: Readonly<Record<string, number>> = { '': 1000, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
+/** No timer of Node's can be set for longer. */
+const timerMaxMs = 2_147_483_647
+const tenYearsMs = 3650 * 86_400_000
+
 /** A duration such as `30d`, `24h`, `15m`, `10s` or a number of seconds, as milliseconds. */
 const duration = z.string().regex(/^[0-9]{1,9}[smhd]?$/, 'must be a duration such as 30d, 24h, 15m or 10s')
   .transform(text => Number.parseInt(text, 10) * (units[text.replace(/[0-9]/g, '')] ?? 1000))
+const within = (minMs: number, maxMs: number): z.ZodType<number, string> => duration.pipe(z.number().min(minMs).max(maxMs))
 const count = (min: number, max: number): z.ZodType<number, string> =>
   z.string().regex(/^[0-9]{1,12}$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max))
 const flag = z.enum(['0', '1']).transform(value => value === '1')
-const url = (...protocols: string[]): z.ZodType<string> => z.url({ protocol: new RegExp(`^(?:${protocols.join('|')})$`), error: `must be a URL of ${protocols.join(' or ')}` })
+const url = (...protocols: string[]): z.ZodType<string> => z.url({ protocol: new RegExp(`^(?:${protocols.join('|')})$`), hostname: /./, error: `must be a URL of ${protocols.join(' or ')}` })
 const key = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64').transform(text => Buffer.from(text, 'base64'))
 const text = z.string().min(1)
 /** What a range of proxies may be called, beside its addresses. */
@@ -25,7 +30,7 @@ const shape = z.object({
   TRUST_PROXY: text.transform(list => list.split(',').map(item => item.trim())).refine(list => list.every(isNetwork), 'must be a list of addresses or networks such as 10.0.0.0/8').default([]),
   DATA_DIR: text.default('data'),
   SCHEMAS_DIR: text.optional(),
-  SHUTDOWN_DELAY: duration.pipe(z.number().max(15_000)).optional(),
+  SHUTDOWN_DELAY: within(0, 15_000).optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: url('http', 'https').optional(),
   OTEL_SERVICE_NAME: text.default('assent'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -44,12 +49,12 @@ const shape = z.object({
   CLICKHOUSE_CA_FILE: text.optional(),
   CLICKHOUSE_CLUSTER: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be a name of letters, digits and underscores').optional(),
   CLICKHOUSE_COMPRESSION: flag.default(true),
-  CLICKHOUSE_TIMEOUT: duration.default(30_000),
+  CLICKHOUSE_TIMEOUT: within(1000, 3_600_000).default(30_000),
   SMTP_URL: url('smtp', 'smtps').optional(),
   MAIL_FROM: z.email().default('no-reply@assent.invalid'),
   ISSUERS_FILE: text.optional(),
   REGION_POLICY_FILE: text.optional(),
-  LEDGER_CHECKPOINT_EVERY: duration.pipe(z.number().min(1000)).default(3_600_000),
+  LEDGER_CHECKPOINT_EVERY: within(1000, timerMaxMs).default(3_600_000),
   DEV_TOOLS: z.enum(['on', 'off']).optional(),
   PRIVACY_CONTACT: z.email().optional(),
   CONTROLLER_NAME: z.string().regex(/^\P{Cc}{1,200}$/u, 'must be 1 to 200 characters').optional(),
@@ -58,12 +63,12 @@ const shape = z.object({
   VERIFICATION_PEPPER: key.optional(),
   SEAL_KEYS: z.string().transform((list, context) => parseKeyRing(list, context)).optional(),
   VERIFICATION_KEYS_FILE: text.optional(),
-  MAX_EVENT_AGE: duration.default(30 * 86_400_000),
+  MAX_EVENT_AGE: within(0, tenYearsMs).default(30 * 86_400_000),
   BATCH_BYTES_MAX: count(1024, 64 * 1_048_576).default(1_048_576),
   BATCH_INFLATED_BYTES_MAX: count(1024, 512 * 1_048_576).default(8 * 1_048_576),
   BATCH_EVENTS_MAX: count(1, 100_000).default(1000),
   EVENT_BYTES_MAX: count(64, 8 * 1_048_576).default(65_536),
-  RECOVERY_DELAY: duration.optional(),
+  RECOVERY_DELAY: within(0, tenYearsMs).optional(),
   TOTP_ISSUER: z.string().regex(/^[^:\p{Cc}]{1,64}$/u, 'must be 1 to 64 characters without a colon').default('Assent'),
   EMAIL_CODE_DIGITS: count(6, 10).default(6),
   EMAIL_RESEND_SECONDS: count(0, 86_400).default(60),
@@ -108,11 +113,12 @@ export function readConfig (environment: Environment = process.env): Config {
     const value = environment[name]
     return value === undefined || value === '' ? [] : [[name, value]]
   }))
-  const parsed = shape.safeParse(given)
-  if (!parsed.success) throw new ConfigError(parsed.error.issues.map(({ path, message }) => `${String(path[0])} ${message}`))
-  const settings = parsed.data
+  const wrong = shape.safeParse(given).error?.issues.map(({ path, message }) => ({ name: String(path[0]), message })) ?? []
+  // What is wrong by itself is left out, so that what is wrong besides is named in the same breath.
+  const settings = shape.parse(Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.some(one => one.name === name))))
   const production = settings.NODE_ENV === 'production'
-  const problems = [...findConflicts(settings), ...(production ? findMissingInProduction(settings) : [])]
+  const amiss = [...findConflicts(settings), ...(production ? findMissingInProduction(settings) : [])]
+  const problems = [...wrong.map(({ name, message }) => `${name} ${message}`), ...amiss.filter(line => !wrong.some(({ name }) => line.startsWith(`${name} `)))]
   if (problems.length > 0) throw new ConfigError(problems)
   return { ...settings, production, devTools: !production && settings.DEV_TOOLS !== 'off' }
 }
@@ -130,6 +136,14 @@ function findConflicts (settings: Settings): string[] {
   }
   for (const name of ['CLICKHOUSE_READER_USER', 'CLICKHOUSE_CA_FILE', 'CLICKHOUSE_CLUSTER'] as const) {
     if (settings[name] !== undefined && settings.CLICKHOUSE_URL === undefined) problems.push(`CLICKHOUSE_URL must be set where ${name} is`)
+  }
+  // Whoever sets these relies on them; a Redis that they say nothing to would be less than was asked for.
+  const { REDIS_URL: redis } = settings
+  const servers = redis === undefined || 'socketPath' in redis ? undefined : redis
+  if (settings.REDIS_REPLICAS_MIN > 0 && redis === undefined) problems.push('REDIS_URL must be set where REDIS_REPLICAS_MIN is')
+  if (settings.REDIS_CA_FILE !== undefined && servers?.tls !== true) problems.push('REDIS_URL must be one with TLS (rediss) where REDIS_CA_FILE is set')
+  for (const name of ['REDIS_SENTINEL_USER', 'REDIS_SENTINEL_PASSWORD'] as const) {
+    if (settings[name] !== undefined && servers?.form !== 'sentinel') problems.push(`REDIS_URL must name sentinels where ${name} is set`)
   }
   return problems
 }
@@ -167,7 +181,6 @@ function parseRedisUrl (address: string, context: z.RefinementCtx): RedisUrl {
     return { socketPath: '' }
   }
   const socketPath = /^unix:(?:\/\/)?(\/[^/].*)$/.exec(address)?.[1]
-  if (socketPath !== undefined) return { socketPath: decodeURIComponent(socketPath) }
   const [, tls, kind = 'single', who, hosts = '', path = ''] = /^redis(s)?(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/?#]+)(?:\/([^/?#]*))?$/.exec(address) ?? []
   const form = kind as keyof typeof defaultPorts
   const nodes = hosts.split(',').map(node => {
@@ -175,8 +188,9 @@ function parseRedisUrl (address: string, context: z.RefinementCtx): RedisUrl {
     return { host: host.replace(/^\[|\]$/g, ''), port: port === undefined ? defaultPorts[form] : Number(port) }
   })
   const isPathRight = form === 'sentinel' ? path !== '' : form === 'cluster' ? path === '' : /^[0-9]{0,4}$/.test(path)
-  if (nodes.some(({ host, port }) => host === '' || port > 65_535) || (form === 'single' && nodes.length > 1) || !isPathRight) return wrong()
+  if (socketPath === undefined && (nodes.some(({ host, port }) => host === '' || port > 65_535) || (form === 'single' && nodes.length > 1) || !isPathRight)) return wrong()
   try {
+    if (socketPath !== undefined) return { socketPath: decodeURIComponent(socketPath) }
     const [username, password] = (who ?? '').split(/:(.*)/s).map(part => decodeURIComponent(part))
     return {
       form, tls: tls !== undefined, nodes,

@@ -114,6 +114,22 @@ t.test('production refuses what belongs to development', async t => {
   t.same(problemsOf({ RATE_LIMITS: 'off', DEV_TOOLS: 'on', ...Object.fromEntries(limits.map(name => [name, '0'])) }), [], 'which development does not')
 })
 
+t.test('what is missing or does not go together is named beside what is wrong by itself, and nothing twice', async t => {
+  const { LEDGER_KEY: _left, ...others } = production
+  const problems = problemsOf({ ...others, PORT: 'eighty', PSEUDONYM_KEY: 'short', RATE_LIMITS: 'off', CLICKHOUSE_CLUSTER: 'x' })
+  t.same(problems.map(problem => problem.split(' ', 1)[0]), ['PORT', 'PSEUDONYM_KEY', 'CLICKHOUSE_URL', 'LEDGER_KEY', 'RATE_LIMITS'])
+})
+
+t.test('no duration is too long for a timer or a date, and no request has no time at all', async t => {
+  for (const [name, text] of [['CLICKHOUSE_TIMEOUT', '0'], ['CLICKHOUSE_TIMEOUT', '30d'], ['LEDGER_CHECKPOINT_EVERY', '25d'], ['MAX_EVENT_AGE', '999999999d'], ['RECOVERY_DELAY', '999999999d']] as const) {
+    t.match(problemsOf({ [name]: text }), [new RegExp(`^${name} Too `)], `${name} ${text}`)
+  }
+})
+
+t.test('an address without a host, or with a % that stands for nothing, is none', async t => {
+  t.match(problemsOf({ SMTP_URL: 'smtp://', REDIS_URL: 'unix:///%zz' }), [/^REDIS_URL must be/, /^SMTP_URL must be/])
+})
+
 t.test('the tools of development are not given to a network by mistake', async t => {
   const line = 'DEV_TOOLS must be on or off, or NODE_ENV production, when HOST is reached by others'
   for (const HOST of ['0.0.0.0', '::', '192.168.0.7', 'assent.example']) {
@@ -134,5 +150,11 @@ t.test('settings that do not go together are refused', async t => {
     t.same(problemsOf({ [name]: 'x' }), [`CLICKHOUSE_URL must be set where ${name} is`])
     t.same(problemsOf({ [name]: 'x', CLICKHOUSE_URL: 'https://clickhouse.example' }), [])
   }
+  for (const REDIS_URL of ['', 'redis://cache.example', 'unix:///run/redis.sock']) {
+    t.same(problemsOf({ REDIS_CA_FILE: 'ca.pem', REDIS_URL }), ['REDIS_URL must be one with TLS (rediss) where REDIS_CA_FILE is set'])
+    t.same(problemsOf({ REDIS_SENTINEL_USER: 'x', REDIS_URL }), ['REDIS_URL must name sentinels where REDIS_SENTINEL_USER is set'])
+  }
+  t.same(problemsOf({ REDIS_REPLICAS_MIN: '1' }), ['REDIS_URL must be set where REDIS_REPLICAS_MIN is'])
+  t.same(problemsOf({ REDIS_REPLICAS_MIN: '1', REDIS_CA_FILE: 'ca.pem', REDIS_SENTINEL_USER: 'x', REDIS_URL: 'rediss+sentinel://cache.example/mymaster' }), [])
   t.same(problemsOf({ DEV_TOOLS: 'off' }), ['ISSUERS_FILE must be set when DEV_TOOLS is off', 'SMTP_URL must be set when DEV_TOOLS is off'])
 })

@@ -69,7 +69,7 @@ export async function openRedis (config: Config, closers: Closers, onTrouble: On
 }
 
 async function remoteAddress (config: Config, url: NonNullable<Config['REDIS_URL']>): Promise<RedisAddress> {
-  if ('socketPath' in url) return url
+  if ('socketPath' in url) return { ...url, replicas: config.REDIS_REPLICAS_MIN }
   return {
     ...url,
     ca: await readCa('REDIS_CA_FILE', config.REDIS_CA_FILE),

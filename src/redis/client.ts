@@ -24,7 +24,7 @@ export interface RedisServers {
 }
 
 /** Where Redis is. */
-export type RedisAddress = RedisServers | { socketPath: string }
+export type RedisAddress = RedisServers | ({ socketPath: string } & Pick<RedisServers, 'replicas'>)
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
@@ -71,7 +71,7 @@ export function connectForRequests (address: RedisAddress): RedisClient {
     redis.defineCommand(command, { numberOfKeys: keys, lua: readFileSync(new URL(`scripts/${file}`, import.meta.url), 'utf8') })
   }
   if (redis instanceof Redis) writeTogether(redis)
-  if ('replicas' in address && address.replicas !== undefined && address.replicas > 0) answerWhenReplicated(redis, address.replicas, 1000)
+  if (address.replicas !== undefined && address.replicas > 0) answerWhenReplicated(redis, address.replicas, 1000)
   return redis
 }
 
