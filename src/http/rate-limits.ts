@@ -1,4 +1,5 @@
 /** How many requests a subject and an address may make. */
+import { isIP } from 'node:net'
 import { fastifyRateLimit, normalizeIP, type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../domain/caller.ts'
@@ -66,7 +67,7 @@ export async function registerRateLimits (app: FastifyInstance, options: RateLim
 
   return {
     limitAddresses () {
-      const check = app.createRateLimit({ max: perAddressMax, keyGenerator: request => `address ${normalizeIP(request.ip)}` })
+      const check = app.createRateLimit({ max: perAddressMax, keyGenerator: request => `address ${addressOf(request)}` })
       app.addHook('onRequest', async (request, reply) => { await limit('address', check, request, reply) })
     },
     limitSubjects () {
@@ -81,6 +82,14 @@ export async function registerRateLimits (app: FastifyInstance, options: RateLim
       })
     }
   }
+}
+
+/** Some proxies tell a client's port too, another for each connection. What is no address at all counts for whoever tells it. */
+function addressOf ({ ip, socket }: FastifyRequest): string {
+  if (isIP(ip) !== 0) return normalizeIP(ip)
+  const [, six, four] = /^(?:\[([^\]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+)$/.exec(ip) ?? []
+  const address = six ?? four ?? ''
+  return normalizeIP(isIP(address) === 0 ? socket.remoteAddress ?? '' : address)
 }
 
 /** Who is counted as one: an account, or a device that nobody is signed in on. Of others only the address is known. */

@@ -73,4 +73,7 @@ t.test('behind a trusted proxy an address is the one that the proxy tells; of IP
   let n = 0
   t.equal((await untilRefused(100, async () => await from(`2001:db8:0:1::${(n++).toString(16)}`))).at(-1)!.status, 429)
   t.equal((await from('2001:db8:0:2::1')).status, 200)
+  for (const told of [() => `198.51.100.7:${String(1000 + n++)}`, () => `[2001:db8:0:3::1]:${String(1000 + n++)}`, () => `no address ${String(n++)}`]) {
+    t.equal((await untilRefused(100, async () => await from(told()))).at(-1)!.status, 429, `as ${told()}`)
+  }
 })
