@@ -3,13 +3,13 @@ import { Queue } from 'bullmq'
 import type { RedisClient } from './servers.ts'
 import { concerns, type Erasure } from '../domain/erasure.ts'
 import type { ErasureQueue, FoundBatch } from '../flows/erasure-ports.ts'
-import type { QueuedBatch } from '../flows/ports.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
+import { fromJobData, toJobData, type JobData } from './job-data.ts'
 import { batchKey, readBatches } from './queued-batches.ts'
 import { orUnavailable } from './unavailable.ts'
 
 export function makeErasureQueue (redis: RedisClient): ErasureQueue & { close: () => Promise<void> } {
-  const queue = new Queue<QueuedBatch>(eventQueueName, { connection: redis, prefix: queuePrefix, skipWaitingForReady: true })
+  const queue = new Queue<JobData>(eventQueueName, { connection: redis, prefix: queuePrefix, skipWaitingForReady: true })
   queue.on('error', () => {}) // Every call reports its own failure.
 
   return {
@@ -36,12 +36,12 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue & { close: (
 
       async readDead (jobId) {
         const job = await queue.getJob(jobId)
-        return job !== undefined && await job.isFailed() ? job.data : undefined
+        return job !== undefined && await job.isFailed() ? fromJobData(job.data) : undefined
       },
 
       async replace (jobId, batch) {
         const job = await queue.getJob(jobId)
-        await job?.updateData(batch)
+        await job?.updateData(toJobData(batch))
       },
 
       async remove (jobId) {

@@ -3,6 +3,7 @@ import { Queue } from 'bullmq'
 import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { EventQueue, QueueBooks, QueuedBatch, QueuedEvents } from '../flows/ports.ts'
+import { fromJobData, toJobData, type JobData } from './job-data.ts'
 
 export const eventQueueName = 'events'
 /** One hash tag for all keys of the queues, as Redis Cluster needs. */
@@ -25,17 +26,16 @@ export interface EventQueueHandle extends EventQueue, QueueBooks {
 }
 
 export function makeEventQueue (redis: RedisClient): EventQueueHandle {
-  const queue = new Queue<QueuedBatch>(eventQueueName, {
+  const queue = new Queue<JobData>(eventQueueName, {
     connection: redis,
     prefix: queuePrefix,
     skipWaitingForReady: true,
     streams: { events: { maxLen: 100 } },
     defaultJobOptions: {
-      attempts: Number.MAX_SAFE_INTEGER,
+      // Each job says so, in as few characters as there are: without end.
+      attempts: 1e9,
       backoff: { type: 'custom' },
       removeOnComplete: true,
-      removeOnFail: false,
-      keepLogs: 0,
       stackTraceLimit: 0
     }
   })
@@ -43,7 +43,7 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
   return {
     async add (batch) {
       try {
-        await queue.add('batch', batch)
+        await queue.add('batch', toJobData(batch))
       } catch (cause) {
         throw new Unavailable('the queue', { cause })
       }
@@ -72,7 +72,7 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
           const page = jobs.slice(from, from + pageJobs)
           const found = await Promise.all(page.map(async id => await redis.hget(queue.toKey(id), 'data')))
           for (const [index, data] of found.entries()) {
-            if (data !== null) addBatch(books, JSON.parse(data) as QueuedBatch, dead.has(page[index] ?? ''), received)
+            if (data !== null) addBatch(books, fromJobData(JSON.parse(data) as JobData), dead.has(page[index] ?? ''), received)
           }
         }
       } catch (cause) {

@@ -5,6 +5,7 @@ import { Unavailable } from '../domain/unavailable.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
 import type { StoredBatches } from '../flows/store-events.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
+import { fromJobData, type JobData } from './job-data.ts'
 import { batchKey } from './queued-batches.ts'
 
 export interface EventWorkerOptions {
@@ -100,7 +101,7 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
   }
 
   /** Keeps a batch for a writer that knows its form, however long none comes: starts that led to nothing do not count. */
-  const park = async (job: Job<QueuedBatch>, token: string | undefined): Promise<never> => {
+  const park = async (job: Job<JobData>, token: string | undefined): Promise<never> => {
     options.onTrouble('batch-parked')
     await redis.hset(batchKey(job.id ?? ''), 'ats', 0)
     await job.moveToDelayed(Date.now() + options.parkMs, token)
@@ -108,22 +109,23 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
   }
 
   /** A batch that waits behind another has not begun: if that one kills the process, this one is not to blame. */
-  const countStart = async (job: Job<QueuedBatch>, by: 1 | -1): Promise<void> => {
+  const countStart = async (job: Job<JobData>, by: 1 | -1): Promise<void> => {
     await redis.hincrby(batchKey(job.id ?? ''), 'ats', by).catch((error: unknown) => { throw new Unavailable('the queue', { cause: error }) })
   }
 
-  const process = async (job: Job<QueuedBatch>, token?: string): Promise<void> => {
-    if (!options.isReadable(job.data)) return await park(job, token)
+  const process = async (job: Job<JobData>, token?: string): Promise<void> => {
+    const batch = fromJobData(job.data)
+    if (!options.isReadable(batch)) return await park(job, token)
     const retried = job.attemptsMade > 0 || job.stalledCounter > 0
     if (retried) await countStart(job, -1)
     await new Promise<void>((resolve, reject) => {
       // What was queued before this writer started may come from a backup of Redis, and be stored already.
-      const waiting = { batch: job.data, again: retried || job.timestamp < startedAt, done: resolve, failed: reject }
+      const waiting = { batch, again: retried || job.timestamp < startedAt, done: resolve, failed: reject }
       if (retried) {
         alone.push({ ...waiting, begin: async () => { await countStart(job, 1) } })
       } else {
         gathered.push(waiting)
-        gatheredRows += acceptedOf(job.data)
+        gatheredRows += acceptedOf(batch)
         timer ??= setTimeout(() => {
           due = true
           void storeWaiting()
@@ -133,7 +135,7 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
     })
   }
 
-  const worker = new Worker<QueuedBatch>(eventQueueName, process, {
+  const worker = new Worker<JobData>(eventQueueName, process, {
     connection: redis,
     prefix: queuePrefix,
     concurrency: 400,

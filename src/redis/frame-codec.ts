@@ -1,78 +1,97 @@
 /**
- * How the rows of a batch travel in a job: columns, zstd, then base64, since a job is JSON. Of the bytes, ids are most:
- * they are random, so they go as they are, 16 bytes each, apart from the rest.
+ * How the rows of a batch travel in a job: the ids, which are random and most of the bytes, as they are, 16 bytes each; the
+ * rest as columns, in zstd; all of it as text, since a job is JSON.
  */
 import { constants, createZstdCompress, zstdDecompressSync } from 'node:zlib'
 import { capturedAt } from '../domain/event.ts'
 import type { BatchRows, Frame, FrameCodec } from '../flows/ports.ts'
+import { fromZ85, toZ85 } from './z85.ts'
 
-/** Fewer bytes than this travel faster as they are. */
+/** Fewer characters than this travel faster as they are. */
 const packFrom = 1000
 /** Each write is a frame of its own. Level 1: rows of one batch are so alike that a higher level gains nothing. */
 const fastest = { flush: constants.ZSTD_e_end, chunkSize: 16 * 1024, params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 /** A compressor has one batch at a time in hand, and about a megabyte. */
 const compressorsMax = 4
+/** With which zstd begins. What is not packed begins with a bracket. */
 const zstdMagic = 0x28
-const lineFeed = 0x0a
+/** Before the ids: how many bytes were added at the end, in one byte, and how many rows there are, in three. */
+const prefixBytes = 4
 const idBytes = 16
 
-/** Everything but the rows, in a line of JSON. */
+/** Everything but the rows. */
 type Head = [productVersion: string, accountRef: string, deviceRef: string, batchId: string, sentAt: number, frames: FrameHead[]]
-type FrameHead = [name: string, version: number, purpose: string, reason: string, entry: string | null, fieldPurposes: readonly string[], firstCapturedAt: number, rows: number]
+type FrameHead = [name: string, version: number, purpose: string, reason: string, entry: string | null, fieldPurposes: readonly string[], rows: number]
 
 export function makeFrameCodec (): FrameCodec {
-  const compressors: Array<((bytes: Buffer) => Promise<Buffer>) | undefined> = []
+  const compressors: Array<((text: string) => Promise<Buffer>) | undefined> = []
   let next = 0
+  const compress = async (text: string): Promise<Buffer> => {
+    const place = next
+    next = (next + 1) % compressorsMax
+    const compressor = compressors[place] ??= makeCompressor(() => { compressors[place] = undefined })
+    return await compressor(text)
+  }
   return {
     async pack (rows) {
-      const bytes = toBytes(rows)
-      if (bytes.length < packFrom) return bytes.toString('base64')
-      const place = next
-      next = (next + 1) % compressorsMax
-      const compress = compressors[place] ??= makeCompressor(() => { compressors[place] = undefined })
-      return (await compress(bytes)).toString('base64')
+      const ids = idsOf(rows.frames)
+      const text = textOf(rows)
+      return toZ85(withPrefix(ids, text.length < packFrom ? Buffer.from(text) : await compress(text)))
     },
     unpack ({ body, receivedAt }) {
-      const bytes = Buffer.from(body, 'base64')
-      return fromBytes(bytes[0] === zstdMagic ? zstdDecompressSync(bytes) : bytes, receivedAt)
+      const bytes = fromZ85(body)
+      const [added = 0] = bytes
+      const textFrom = prefixBytes + bytes.readUIntBE(1, 3) * idBytes
+      const text = bytes.subarray(textFrom, bytes.length - added)
+      return readText((text[0] === zstdMagic ? zstdDecompressSync(text) : text).toString('utf8'), bytes.toString('hex', prefixBytes, textFrom), receivedAt)
     }
   }
 }
 
-/** The head, the ids of all rows, and a line for each: when it occurred, and its properties, which begin with a brace. */
-function toBytes ({ productVersion, accountRef, deviceRef, batchId, sentAt, frames }: BatchRows): Buffer {
-  const head: Head = [productVersion, accountRef, deviceRef, batchId, sentAt, frames.map(
-    ({ name, version, purpose, reason, consentEntry, fieldPurposes, firstCapturedAt, eventIds }) =>
-      [name, version, purpose, reason, consentEntry, fieldPurposes, firstCapturedAt, eventIds.length]
-  )]
-  const top = `${JSON.stringify(head)}\n`
-  const ids = frames.map(({ eventIds }) => eventIds.join('')).join('').replaceAll('-', '')
-  let lines = ''
-  for (const { occurredAt, properties } of frames) {
-    for (let index = 0; index < properties.length; index++) lines += `${String(occurredAt[index])}${properties[index] ?? ''}\n`
-  }
-  return Buffer.concat([Buffer.from(top), Buffer.from(ids, 'hex'), Buffer.from(lines)])
+function withPrefix (ids: Buffer, text: Buffer): Buffer {
+  const length = prefixBytes + ids.length + text.length
+  const added = (4 - length % 4) % 4
+  const bytes = Buffer.alloc(length + added)
+  bytes.writeUInt8(added)
+  bytes.writeUIntBE(ids.length / idBytes, 1, 3)
+  ids.copy(bytes, prefixBytes)
+  text.copy(bytes, prefixBytes + ids.length)
+  return bytes
 }
 
-function fromBytes (bytes: Buffer, receivedAt: number): BatchRows {
-  const headEnd = bytes.indexOf(lineFeed)
-  const [productVersion, accountRef, deviceRef, batchId, sentAt, heads] = JSON.parse(bytes.toString('utf8', 0, headEnd)) as Head
-  let idsFrom = headEnd + 1
-  const idsEnd = idsFrom + heads.reduce((sum, head) => sum + head[7], 0) * idBytes
-  const lines = bytes.toString('utf8', idsEnd).split('\n')
-  let line = 0
-  const frames = heads.map(([name, version, purpose, reason, consentEntry, fieldPurposes, firstCapturedAt, count]): Frame => {
-    const hex = bytes.toString('hex', idsFrom, idsFrom += count * idBytes)
-    const frame: Frame = { name, version, purpose, reason, consentEntry, fieldPurposes, firstCapturedAt, eventIds: [], occurredAt: [], capturedAt: [], properties: [] }
-    for (let index = 0; index < count; index++) {
-      const text = lines[line++] ?? ''
-      const brace = text.indexOf('{')
-      const occurredAt = Number(text.slice(0, brace))
+function idsOf (frames: readonly Frame[]): Buffer {
+  return Buffer.from(frames.map(({ eventIds }) => eventIds.join('')).join('').replaceAll('-', ''), 'hex')
+}
+
+/** A line for the head, and one for each row: when it occurred, and its properties, which begin with a brace. */
+function textOf ({ productVersion, accountRef, deviceRef, batchId, sentAt, frames }: BatchRows): string {
+  const head: Head = [productVersion, accountRef, deviceRef, batchId, sentAt, frames.map(
+    ({ name, version, purpose, reason, consentEntry, fieldPurposes, eventIds }) => [name, version, purpose, reason, consentEntry, fieldPurposes, eventIds.length]
+  )]
+  let text = JSON.stringify(head)
+  for (const { occurredAt, properties } of frames) {
+    for (let index = 0; index < properties.length; index++) text += `\n${String(occurredAt[index])}${properties[index] ?? ''}`
+  }
+  return text
+}
+
+function readText (text: string, ids: string, receivedAt: number): BatchRows {
+  const lines = text.split('\n')
+  const [productVersion, accountRef, deviceRef, batchId, sentAt, heads] = JSON.parse(lines[0] ?? '') as Head
+  let row = 0
+  const frames = heads.map(([name, version, purpose, reason, consentEntry, fieldPurposes, rows]): Frame => {
+    const frame: Frame = { name, version, purpose, reason, consentEntry, fieldPurposes, firstCapturedAt: Infinity, eventIds: [], occurredAt: [], capturedAt: [], properties: [] }
+    for (const end = row + rows; row < end; row++) {
+      const line = lines[row + 1] ?? ''
+      const brace = line.indexOf('{')
+      const occurredAt = Number(line.slice(0, brace))
       if (brace < 1 || !Number.isSafeInteger(occurredAt)) throw new Error('a row cannot be read')
-      frame.eventIds.push(toUuid(hex, index * idBytes * 2))
+      const captured = capturedAt(occurredAt, sentAt, receivedAt)
+      frame.firstCapturedAt = Math.min(frame.firstCapturedAt, captured)
+      frame.eventIds.push(toUuid(ids, row * idBytes * 2))
       frame.occurredAt.push(occurredAt)
-      frame.capturedAt.push(capturedAt(occurredAt, sentAt, receivedAt))
-      frame.properties.push(text.slice(brace))
+      frame.capturedAt.push(captured)
+      frame.properties.push(line.slice(brace))
     }
     return frame
   })
@@ -87,21 +106,21 @@ function toUuid (hex: string, at: number): string {
  * Compresses one batch after the other, each to a frame of its own, off the event loop. The one stream keeps its memory:
  * a compressor made anew for each batch costs as much as the work itself, and leaves its megabyte to the collector of garbage.
  */
-function makeCompressor (onBroken: () => void): (bytes: Buffer) => Promise<Buffer> {
+function makeCompressor (onBroken: () => void): (text: string) => Promise<Buffer> {
   let chunks: Buffer[] = []
   const stream = createZstdCompress(fastest)
   stream.on('data', (chunk: Buffer) => { chunks.push(chunk) })
   stream.once('error', onBroken)
-  const compress = async (bytes: Buffer): Promise<Buffer> => {
+  const compress = async (text: string): Promise<Buffer> => {
     chunks = []
     await new Promise<void>((resolve, reject) => {
-      stream.write(bytes, error => { if (error == null) resolve(); else reject(error) })
+      stream.write(text, error => { if (error == null) resolve(); else reject(error) })
     })
     return Buffer.concat(chunks)
   }
   let turn: Promise<unknown> = Promise.resolve()
-  return async bytes => {
-    const packed = turn.then(async () => await compress(bytes))
+  return async text => {
+    const packed = turn.then(async () => await compress(text))
     turn = packed.catch(() => {})
     return await packed
   }

@@ -4,6 +4,7 @@ import { Unavailable } from '../domain/unavailable.ts'
 import type { HeldBatches } from '../flows/export-ports.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
+import { fromJobData, type JobData } from './job-data.ts'
 
 export interface ReadBatch { jobId: string, dead: boolean, batch: QueuedBatch }
 
@@ -27,8 +28,8 @@ export async function * readBatches (redis: RedisClient): AsyncGenerator<ReadBat
     const page = jobs.slice(from, from + pageSize)
     const texts = await Promise.all(page.map(async ({ jobId }) => await redis.hget(batchKey(jobId), 'data')))
     yield page.flatMap((job, index): ReadBatch[] => {
-      const batch = JSON.parse(texts[index] ?? 'null') as QueuedBatch | null
-      return batch === null ? [] : [{ ...job, batch }]
+      const data = JSON.parse(texts[index] ?? 'null') as JobData | null
+      return data === null ? [] : [{ ...job, batch: fromJobData(data) }]
     })
   }
 }

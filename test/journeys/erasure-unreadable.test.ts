@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { QueuedBatch } from '../../src/flows/ports.ts'
 import { makeFrameCodec } from '../../src/redis/frame-codec.ts'
+import { fromJobData, toJobData, type JobData } from '../../src/redis/job-data.ts'
 import { certificateOf, eraseFor, knownKey } from '../support/erasure.ts'
 import { heartbeat, makeEvent, signIn, type Person } from '../support/api.ts'
 import { eventually, startTestService } from '../support/service.ts'
@@ -17,7 +18,10 @@ await writeFile(file, JSON.stringify({ purposes: purposes.map(purpose => purpose
 const service = await startTestService(t, { ...knownKey, SCHEMAS_DIR: schemas })
 const codec = makeFrameCodec()
 const keyOf = (job: string): string => `{assent}:events:${job}`
-const heldBy = async (job: string): Promise<QueuedBatch | null> => JSON.parse(await service.redis.hget(keyOf(job), 'data') ?? 'null') as QueuedBatch | null
+const heldBy = async (job: string): Promise<QueuedBatch | undefined> => {
+  const data = await service.redis.hget(keyOf(job), 'data')
+  return data === null ? undefined : fromJobData(JSON.parse(data) as JobData)
+}
 
 /** A batch of two optional events and a required one, as it stands when it was given up; `spoil` makes it unreadable. */
 async function giveUp (person: Person, spoil: (batch: QueuedBatch) => string | Promise<string>): Promise<{ job: string, batch: QueuedBatch }> {
@@ -27,10 +31,10 @@ async function giveUp (person: Person, spoil: (batch: QueuedBatch) => string | P
   await eventually('the writer has it', async () => { taken = (await service.redis.lrange('{assent}:events:active', 0, -1))[0]; return taken !== undefined })
   const hash = await service.redis.hgetall(keyOf(taken!))
   service.service.writer?.resume()
-  const batch = { ...JSON.parse(hash['data']!) as QueuedBatch, requestId: randomUUID() }
+  const batch = { ...fromJobData(JSON.parse(hash['data']!) as JobData), requestId: randomUUID() }
   const spoilt = { ...batch, body: await spoil(batch) }
   const job = `given-up-${randomUUID()}`
-  await service.redis.multi().hset(keyOf(job), { ...hash, data: JSON.stringify(spoilt) }).zadd('{assent}:events:failed', Date.now(), job).exec()
+  await service.redis.multi().hset(keyOf(job), { ...hash, data: JSON.stringify(toJobData(spoilt)) }).zadd('{assent}:events:failed', Date.now(), job).exec()
   return { job, batch: spoilt }
 }
 /** The properties of the required event, one of which is optional, are no longer JSON. */
@@ -81,6 +85,6 @@ t.test('one that cannot be taken apart is left with its other purposes, and that
   const whole = await certificateOf(service, id)
   t.match(whole, { dead_letters: { batches: 1, events_removed: 3 } }, 'an erasure of the whole account takes it, and counts it')
   t.notOk(whole['kept'].some(({ table }: { table: string }) => table === 'batches given up'))
-  t.equal(await heldBy(job), null)
+  t.equal(await heldBy(job), undefined)
   t.match(await booksOf(), { dead: before - 3, balanced: true })
 })

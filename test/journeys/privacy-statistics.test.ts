@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { JobData } from '../../src/redis/job-data.ts'
 import { heartbeat, makeEvent, signIn } from '../support/api.ts'
 import { eventually, startTestService, uuid } from '../support/service.ts'
 import { joinTeam } from '../support/team.ts'
@@ -58,7 +59,7 @@ t.test('what became of events is counted, and the books balance, whatever waits 
 
 t.test('a batch that was given up is dead, and one that is counted already is not counted again', async t => {
   const before = (await ask('decisions'))['books']
-  const counts = [{ event: '', version: 0, purpose: '', outcome: 'accepted', reason: 'required', count: 3 }, { event: '', version: 0, purpose: '', outcome: 'dropped', reason: 'not_granted', count: 2 }]
+  const counts: JobData['counts'] = [['', 0, '', 'accepted', 'required', 3], ['', 0, '', 'dropped', 'not_granted', 2]]
   const put = async (state: 'failed' | 'active', requestId: string): Promise<void> => {
     const id = uuid()
     await service.redis.hset(`{assent}:events:${id}`, 'data', JSON.stringify({ requestId, receivedAt: Date.now(), counts, owner: {} }))

@@ -39,14 +39,14 @@ t.test('batches that are packed at once do not mix', async t => {
 
 t.test('random ids are most of what a packed row takes', async t => {
   const body = await makeFrameCodec().pack(makeRows(500))
-  t.ok(body.length < 1000 * 16 * 4 / 3 * 1.5, `${String(body.length)} characters`)
+  t.ok(body.length < 1000 * 16 * 5 / 4 * 1.5, `${String(body.length)} characters`)
 })
 
 t.test('what cannot be read is an error, never rows', async t => {
   const codec = makeFrameCodec()
   const body = await codec.pack(makeRows(50))
-  const small = Buffer.from(await codec.pack(makeRows(1)), 'base64')
-  for (const broken of ['', 'nobody can read this', body.slice(0, -40), small.subarray(0, -5).toString('base64'), small.subarray(0, 200).toString('base64')]) {
+  const small = await codec.pack(makeRows(1))
+  for (const broken of ['', 'nobody can read this', body.slice(0, -40), `${body.slice(0, 2000)}${body.slice(2100)}`, small.slice(0, -10), small.slice(0, 100)]) {
     t.throws(() => codec.unpack({ body: broken, receivedAt }))
   }
 })

@@ -3,6 +3,7 @@ import t from 'tap'
 import { startEventWorker, type EventWorker } from '../../src/redis/event-worker.ts'
 import { connectForWorker } from '../../src/redis/client.ts'
 import { eventQueueName, makeEventQueue, queuePrefix } from '../../src/redis/event-queue.ts'
+import { toJobData } from '../../src/redis/job-data.ts'
 import { isReadable, type QueuedBatch } from '../../src/flows/ports.ts'
 import { heartbeat, makeEvent, signIn } from '../support/api.ts'
 import { startRedis } from '../support/redis.ts'
@@ -55,7 +56,7 @@ t.test('a service that finds a batch of a newer version says so, and stores what
   const service = await startTestService(t)
   const ada = await signIn(service, 'ada')
   const queue = new Queue(eventQueueName, { connection: service.redis, prefix: queuePrefix })
-  await queue.add('batch', ofNext('new'), { attempts: 3 })
+  await queue.add('batch', toJobData(ofNext('new')), { attempts: 3 })
   t.equal((await service.post(ada.token, { events: [makeEvent(heartbeat)] })).status, 202)
   await eventually('the known one is stored', async () => await service.count('events_v') === 1)
   // Its row is there before its job is gone.
