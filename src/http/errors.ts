@@ -16,6 +16,9 @@ const ofFastify: Readonly<Record<string, ProblemSlug>> = {
   FST_ERR_MAX_PARAM_LENGTH: 'uri-too-long'
 }
 
+/** Far less than a request may take: nobody is to be kept by a body without end. */
+const readOnMs = 2000
+
 interface Thrown extends Error { code?: string, statusCode?: number }
 
 export function registerErrors (app: FastifyInstance): void {
@@ -26,12 +29,23 @@ export function registerErrors (app: FastifyInstance): void {
       request.log.warn({ route: request.routeOptions.url, what: error.message }, 'request.unavailable')
       return sendProblem(reply, new Problem(request.routeOptions.config.unavailable ?? 'unavailable'))
     }
+    if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') readOn(request, reply)
     const slug = ofFastify[error.code ?? '']
     if (slug !== undefined) return sendProblem(reply, new Problem(slug))
     if (error.statusCode !== undefined && error.statusCode < 500) return sendProblem(reply, new Problem('invalid-request'))
     request.log.error({ route: request.routeOptions.url, kind: error.name, code: error.code, stack: placesOf(error) }, 'request.failed')
     return sendProblem(reply, new Problem('internal-error'))
   })
+}
+
+/**
+ * A connection that is closed while its client still sends may lose the answer, and the client would send the same again.
+ * For a moment what remains is read and dropped.
+ */
+function readOn ({ raw }: FastifyRequest, reply: FastifyReply): void {
+  reply.removeHeader('connection')
+  raw.resume()
+  reply.raw.once('finish', () => { setTimeout(() => { if (!raw.complete) raw.socket.destroy() }, readOnMs).unref() })
 }
 
 /** Where an error was thrown. Its message may quote what was sent, over several lines, and stands before the places. */

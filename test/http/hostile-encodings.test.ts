@@ -1,9 +1,10 @@
+import { once } from 'node:events'
 import { constants, brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { makeEvent, heartbeat } from '../support/api.ts'
 import { makePostBody, requiredBatch } from '../support/bodies.ts'
 import { isProblem } from '../support/problems.ts'
-import { head, sendRaw } from '../support/raw-http.ts'
+import { head, openRaw, readAnswers, sendRaw } from '../support/raw-http.ts'
 import { eventually, startTestService } from '../support/service.ts'
 
 const service = await startTestService(t)
@@ -97,6 +98,19 @@ t.test('a body over 1 MiB is refused, at its announcement or where it grows too 
   const chunk = `${(65_536).toString(16)}\r\n${' '.repeat(65_536)}\r\n`
   const [grown] = await sendRaw(service.service.url, head(...lines, 'Transfer-Encoding: chunked') + chunk.repeat(17))
   isProblem(t, grown!, 413, 'batch-too-large', path, 'it never ended')
+})
+
+t.test('who sends too much may send the rest, so that the answer is not lost with the connection', async t => {
+  const lines = [`POST ${path} HTTP/1.1`, 'Host: here', `Authorization: Bearer ${token}`, 'Content-Type: application/json']
+  const next = head('GET /health/live HTTP/1.1', 'Host: here', 'Connection: close')
+  const chunk = `${(65_536).toString(16)}\r\n${' '.repeat(65_536)}\r\n`
+  for (const [begin, rest] of [[head(...lines, 'Content-Length: 2000000') + ' '.repeat(1000), ' '.repeat(1_999_000)], [head(...lines, 'Transfer-Encoding: chunked') + chunk.repeat(17), `${chunk.repeat(17)}0\r\n\r\n`]] as const) {
+    const { socket, ended } = openRaw(service.service.url, begin)
+    t.teardown(() => socket.destroy())
+    await once(socket, 'data')
+    socket.write(rest + next)
+    t.same(readAnswers(await ended).map(({ status }) => status), [413, 200])
+  }
 })
 
 t.test('only what was answered with 202 is stored', async t => {
