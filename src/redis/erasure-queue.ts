@@ -9,7 +9,7 @@ import { batchKey, readBatches } from './queued-batches.ts'
 import { orUnavailable } from './unavailable.ts'
 
 export function makeErasureQueue (redis: RedisClient): ErasureQueue & { close: () => Promise<void> } {
-  const queue = new Queue<JobData>(eventQueueName, { connection: redis, prefix: queuePrefix, skipWaitingForReady: true })
+  const queue = new Queue<JobData>(eventQueueName, { connection: redis, prefix: queuePrefix, skipWaitingForReady: true, skipVersionCheck: true })
   queue.on('error', () => {}) // Every call reports its own failure.
 
   return {

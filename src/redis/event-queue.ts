@@ -30,6 +30,7 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
     connection: redis,
     prefix: queuePrefix,
     skipWaitingForReady: true,
+    skipVersionCheck: true, // The worker checks. Here an answer that comes too late would leave the queue of no use for good.
     streams: { events: { maxLen: 100 } },
     defaultJobOptions: {
       // Each job says so, in as few characters as there are: without end.

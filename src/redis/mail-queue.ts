@@ -22,6 +22,7 @@ export function makeMailQueue (redis: RedisClient): MailQueue {
     connection: redis,
     prefix: queuePrefix,
     skipWaitingForReady: true,
+    skipVersionCheck: true, // The worker checks. Here an answer that comes too late would leave the queue of no use for good.
     streams: { events: { maxLen: 100 } },
     defaultJobOptions: { attempts: 1000, backoff: { type: 'custom' }, removeOnComplete: true, removeOnFail: true, keepLogs: 0, stackTraceLimit: 0 }
   })
