@@ -1,5 +1,5 @@
 /** Kills, or fails, one system call after another, each time in a fresh copy of the same stores, and reckons each time. */
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gatherCrowd, type Crowd, type Device } from './crowd.ts'
@@ -73,10 +73,13 @@ export async function sweep (form: Form, { prepare, root, choose = () => true, f
     if (listed.length === 0) throw new Error('strace has listed no call')
     const places = form.short ? takeSome(listed, makeRandom(form.seed)) : listed
     const visits = await visitEach(places, form, async (place, index) => await onCopy(form.seed + index, async (ground, act, journal) => {
-      const { hit, drainedMs } = await strikeAt(place, fault(place), ground, act)
-      const wrong = await act.check()
-      const reckoning = await reckon(ground.stage, ground.crowd, journal, { ...form, say: () => {} }, {})
-      return { place, hit, reckoning: { ...reckoning, drainedMs, broken: [...wrong, ...reckoning.broken] } }
+      const visit = await visitPlace(place, fault(place), ground, act, journal, form)
+      if (visit.reckoning.broken.length > 0 && form.keepJournal !== false) {
+        const kept = join(tmpdir(), `assent-journal-${String(process.pid)}-${String(form.seed)}-place-${String(index + 1)}.ndjson`)
+        await copyFile(journal.path, kept)
+        visit.reckoning.broken.push(`journal: ${kept}`)
+      }
+      return visit
     }))
     return sum(visits, listed.length)
   } finally {
@@ -110,6 +113,17 @@ async function listPlaces ({ api, folder, redisSocket }: Stage, { run, settled }
     })
   })
   return [...ofRedis.map(call => ({ ...call, process: 'redis' as const })), ...ofService.map(call => ({ ...call, process: 'service' as const }))]
+}
+
+async function visitPlace (place: Place, fault: Fault, ground: Ground, act: Act, journal: Journal, form: Form): Promise<Visit> {
+  try {
+    const { hit, drainedMs } = await strikeAt(place, fault, ground, act)
+    const wrong = await act.check()
+    const reckoning = await reckon(ground.stage, ground.crowd, journal, { ...form, say: () => {} }, {})
+    return { place, hit, reckoning: { ...reckoning, drainedMs, broken: [...wrong, ...reckoning.broken] } }
+  } catch (error) {
+    return { place, hit: true, reckoning: { broken: [(error as Error).message] } }
+  }
 }
 
 /** Resolves with whether the process came to the place, and how long it took from then until all was where it belongs. */

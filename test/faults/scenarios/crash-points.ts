@@ -83,7 +83,7 @@ export const crashPoints: readonly Scenario[] = [
     cannot: whyNotTraced,
     async run (form) {
       const outcome = await withPatchedCopy(earlyDone, async root =>
-        await sweep({ ...form, short: false }, { prepare: prepareInsert, root, choose: ({ process, name }) => process === 'service' && name.startsWith('rename') }))
+        await sweep({ ...form, short: false, keepJournal: false }, { prepare: prepareInsert, root, choose: ({ process, name }) => process === 'service' && name.startsWith('rename') }))
       const lost = outcome.verdict?.lost ?? 0
       return { ...outcome, broken: lost > 0 ? [] : [`the oracle did not find what is lost; it said: ${outcome.broken.join(', ') || 'good'}`], note: `red as it must be: lost ${String(lost)}` }
     }
