@@ -33,6 +33,8 @@ export interface EraseSubjects {
  * the tombstone. So a second look follows, after the longest that such an insert can take.
  */
 const lookAgainAfterMs = 15 * 60_000
+/** How long reading a batch that was given up may take, until whoever began is taken for dead. */
+const tryMs = 60_000
 
 interface Counted { open: OpenErasure, rows: RowCounts }
 
@@ -109,7 +111,16 @@ export function makeEraseSubjects (deps: EraseSubjectsDeps): EraseSubjects {
   async function settle (erasure: Erasure, batch: FoundBatch): Promise<void> {
     const queued = await queue.readDead(batch.jobId)
     if (queued === undefined) return
-    const settled = await deps.settleDead(erasure, batch, queued)
+    if (batch.triedAt !== undefined && Math.abs(deps.now() - batch.triedAt) < tryMs) return
+    // It may have been given up because it ends the process that reads it: noted first, so that this happens once.
+    if (batch.triedAt === undefined) await erasures.addBatches(erasure.id, [{ ...batch, triedAt: deps.now() }])
+    let settled: FoundBatch | undefined
+    try {
+      settled = await deps.settleDead(erasure, batch, queued)
+    } catch (error) {
+      await erasures.addBatches(erasure.id, [batch])
+      throw error
+    }
     if (settled === undefined) await queue.remove(batch.jobId)
     else await erasures.addBatches(erasure.id, [settled])
   }

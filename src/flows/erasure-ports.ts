@@ -8,9 +8,10 @@ import type { QueuedBatch, SpentToken, WriteOutcome } from './ports.ts'
 export type RowCounts = Readonly<Record<string, number>>
 /**
  * A batch of the subject that was found in the queue; `dead`: it had been given up. `settled`: what becomes of one given
- * up whose other purposes stay: the erased part is gone from it, or it is left since nobody can read it.
+ * up whose other purposes stay: the erased part is gone from it, or it is left since nobody can read it. `triedAt`: when
+ * a process began to read one given up, and has not ended doing so.
  */
-export interface FoundBatch { jobId: string, requestId: string, dead: boolean, settled?: 'parted' | 'left' }
+export interface FoundBatch { jobId: string, requestId: string, dead: boolean, settled?: 'parted' | 'left', triedAt?: number }
 
 /** How far an erasure is. What is not known yet is undefined. */
 export interface ErasureProgress {

@@ -20,18 +20,12 @@ export interface SettleDeadDeps {
   onLeft: () => void
 }
 
-/** Resolves with undefined when the whole batch may be removed, else with what the erasure notes of it. */
+/** A batch that was tried before is not read again, only counted or taken apart. Resolves with undefined when the whole batch may be removed, else with what the erasure notes of it. */
 export type SettleDead = (erasure: Erasure, found: FoundBatch, batch: QueuedBatch) => Promise<FoundBatch | undefined>
 
 export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
   return async ({ purpose }, found, batch) => {
-    try {
-      await deps.storeEvents([batch], true)
-      return undefined
-    } catch (error) {
-      if (error instanceof Unavailable) throw error
-      // Nobody can read it, not even to drop its rows one by one.
-    }
+    if (found.triedAt === undefined && await isStored(batch)) return undefined
     const isPart = ({ outcome, purpose: counted }: DecisionCount): boolean => outcome === 'accepted' && counted === purpose
     const accepted = batch.counts.filter(({ outcome }) => outcome === 'accepted')
     if (purpose === null || accepted.every(isPart)) {
@@ -50,6 +44,17 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
     await deps.table.insertCounts(countErased(deps.catalog, { ...batch, counts: batch.counts.filter(isPart) }, requestId))
     await deps.queue.replace(found.jobId, { ...rest, counts: batch.counts.filter(count => !isPart(count)) })
     return parted
+  }
+
+  /** Whether it was stored, as far as consent permits. If not, nobody can read it, not even to drop its rows one by one. */
+  async function isStored (batch: QueuedBatch): Promise<boolean> {
+    try {
+      await deps.storeEvents([batch], true)
+      return true
+    } catch (error) {
+      if (error instanceof Unavailable) throw error
+      return false
+    }
   }
 
   /** The batch without the rows of a purpose; undefined when it cannot be unpacked. */
