@@ -19,7 +19,8 @@ export interface Crowd {
   post: (device: Device) => Promise<string[]>
   /** Sends acknowledged batches once more, as a client does that did not hear the answer. */
   repeat: (batches: number) => Promise<void>
-  newDevice: () => Promise<Device>
+  /** One that permits; `id` where it matters what it is called. */
+  newDevice: (id?: string) => Promise<Device>
   withdraw: (device: Device) => Promise<void>
   /** Asks for an erasure; resolves with its id. */
   erase: (device: Device) => Promise<string>
@@ -74,8 +75,7 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
     (await insist(200, async () => await stage.people.call('POST', '/dev/token', { body: { expires_in: 31_536_000, ...claims } }))).body['access_token'] as string
   const admin = await tokenOf({ sub: 'team', scope: 'privacy:admin privacy:read' })
 
-  const newDevice: Crowd['newDevice'] = async () => {
-    const id = `pc-${randomUUID()}`
+  const newDevice: Crowd['newDevice'] = async (id = `pc-${randomUUID()}`) => {
     const token = await tokenOf({ device_id: id, scope: 'telemetry:write settings' })
     await insist(200, async () => await stage.people.call('PUT', `/v1/devices/${id}/privacy`, { token, body: { [analytics]: 'granted' } }))
     journal.write({ what: 'permitted', who: id, purpose: analytics })
@@ -147,7 +147,7 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
     }
   }
 
-  const devices = await Promise.all(Array.from({ length: count }, newDevice))
+  const devices = await Promise.all(Array.from({ length: count }, async () => await newDevice()))
   const failed = (error: unknown): void => { complaints.push((error as Error).message) }
   const running = Array.from({ length: clients }, async () => {
     while (!stopping) {

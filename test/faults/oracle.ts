@@ -29,10 +29,13 @@ interface Person { permitted: Set<string>, withdrawing: number, withdrawn: numbe
 export interface OracleOptions {
   /** Events of a 202 that the same answer did not accept are no loss: a clock that jumped may refuse what a choice permits. */
   refusalsAllowed?: boolean
+  /** Ids of events that must be in `failed_events`, and of those whose batch must be given up; the scenario adds them as it goes. */
+  setAside?: ReadonlySet<string>
+  givenUp?: ReadonlySet<string>
 }
 
 /** Reads the whole journal, then judges the rows. */
-export async function judge (journal: AsyncIterable<Recorded>, rows: readonly StoredRow[], { refusalsAllowed = false }: OracleOptions = {}): Promise<Verdict> {
+export async function judge (journal: AsyncIterable<Recorded>, rows: readonly StoredRow[], { refusalsAllowed = false, setAside = new Set(), givenUp = new Set() }: OracleOptions = {}): Promise<Verdict> {
   const events = new Map<string, Known>()
   const people = new Map<string, Person>()
   const acknowledged = new Map<string, number>()
@@ -84,6 +87,7 @@ export async function judge (journal: AsyncIterable<Recorded>, rows: readonly St
     const person = personOf(who)
     const acknowledgedAt = acknowledged.get(batch) ?? Infinity
     if (person.erasing < Infinity) return true
+    if (setAside.has(id) || givenUp.has(id)) return true // It is looked for elsewhere.
     if (refusalsAllowed && refused.has(id)) return true
     if (required) return false
     const storedBy = settled.find(at => at > acknowledgedAt) ?? Infinity
@@ -107,7 +111,7 @@ export async function judge (journal: AsyncIterable<Recorded>, rows: readonly St
       continue
     }
     if (isForbidden(event)) find('forbidden', row.event_id)
-    if (!isTheSame(event, row)) find('mutated', row.event_id)
+    if (!isTheSame(event, row) || setAside.has(row.event_id)) find('mutated', row.event_id)
     if (!acknowledged.has(event.batch)) verdict.unacknowledged++
   }
   for (const event of events.values()) {

@@ -9,13 +9,23 @@ export interface RedisServer {
   socket: string
   pid: () => number
   kill: () => Promise<void>
-  /** Resolves when it answers, whatever the answer is. */
-  start: (...options: string[]) => Promise<void>
+  /** Resolves when it answers. @throws when it ends before that */
+  start: () => Promise<void>
+  /** Resolves when it has ended by itself. */
+  ended: () => Promise<void>
   /** Runs commands on a connection of their own. */
   ask: <Result>(use: (redis: Redis) => Promise<Result>) => Promise<Result>
 }
 
-export async function startRedisServer (folder: string): Promise<RedisServer> {
+export interface RedisServerOptions {
+  /** Where its append-only file is, if not beside the socket. */
+  data?: string
+  environment?: Record<string, string>
+  /** More of its settings. */
+  settings?: readonly string[]
+}
+
+export async function startRedisServer (folder: string, { data = folder, environment = {}, settings = [] }: RedisServerOptions = {}): Promise<RedisServer> {
   const socket = join(folder, 'redis.sock')
   let child: ChildProcess
   const ask: RedisServer['ask'] = async use => {
@@ -27,18 +37,24 @@ export async function startRedisServer (folder: string): Promise<RedisServer> {
       redis.disconnect()
     }
   }
-  const start: RedisServer['start'] = async (...options) => {
-    child = spawn('redis-server', [
-      '--port', '0', '--unixsocket', socket, '--dir', folder, '--logfile', join(folder, 'redis.log'),
-      '--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction', ...options
-    ], { stdio: 'ignore' })
-    endWithThis(child)
-    await ask(async redis => await redis.ping())
+  const start: RedisServer['start'] = async () => {
+    const started = spawn('redis-server', [
+      '--port', '0', '--unixsocket', socket, '--dir', data, '--logfile', join(folder, 'redis.log'),
+      '--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction', ...settings
+    ], { stdio: 'ignore', env: { PATH: process.env['PATH'], ...environment } })
+    child = started
+    endWithThis(started)
+    const answers = ask(async redis => await redis.ping())
+    answers.catch(() => {})
+    if (await Promise.race([answers, once(started, 'exit').then(() => undefined)]) === undefined) throw new Error('Redis has ended before it answered')
   }
   await start()
   return {
     socket, ask, start,
     pid: () => child.pid!,
+    async ended () {
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    },
     async kill () {
       if (child.exitCode !== null || child.signalCode !== null) return
       const ended = once(child, 'exit')

@@ -7,10 +7,13 @@ import { crashPoints } from './scenarios/crash-points.ts'
 import { eachStep } from './scenarios/each-step.ts'
 import { kills } from './scenarios/kills.ts'
 import { outages } from './scenarios/outages.ts'
+import { poison } from './scenarios/poison.ts'
+import { power } from './scenarios/power.ts'
+import { redisDisk } from './scenarios/redis-disk.ts'
 import { settings } from './scenarios/settings.ts'
 import { renderTable, type Row } from './table.ts'
 
-const scenarios: readonly Scenario[] = [...kills, ...consent, ...settings, ...eachStep, ...crashPoints, ...outages, ...controls]
+const scenarios: readonly Scenario[] = [...kills, ...consent, ...settings, ...eachStep, ...crashPoints, ...outages, ...poison, ...redisDisk, ...power, ...controls]
 
 const help = `Usage: npm run test:faults -- [--only=NAME,NAME] [--kills=100] [--short] [--seed=N]
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { makeApi, type Api } from '../support/api.ts'
 import { openBridge, type Bridge } from '../support/clickhouse-bridge.ts'
 import type { StoredRow } from './oracle.ts'
-import { startRedisServer, type RedisServer } from './redis-server.ts'
+import { startRedisServer, type RedisServer, type RedisServerOptions } from './redis-server.ts'
 import { makeServiceProcess, type LaunchOptions, type ServiceProcess } from './service-process.ts'
 
 export interface Stage {
@@ -35,6 +35,7 @@ export interface StageOptions {
   collectors?: number
   /** Directories that lie elsewhere, on a disk of their own. */
   folder?: string
+  redis?: RedisServerOptions
 }
 
 const root = join(import.meta.dirname, '..', '..')
@@ -62,7 +63,7 @@ export async function setApart (options: StageOptions = {}): Promise<Apart> {
   const folder = options.folder ?? await mkdtemp(join(tmpdir(), 'assent-fault-'))
   const redisFolder = join(folder, 'redis')
   await mkdir(redisFolder, { recursive: true })
-  const redis = await startRedisServer(redisFolder)
+  const redis = await startRedisServer(redisFolder, options.redis)
   const clickhouse = await openBridge(join(folder, 'clickhouse'))
   const launch = {
     root: options.root ?? root,

@@ -43,8 +43,8 @@ function makeProcess (now: () => number, read: () => Promise<never>): EraseSubje
 t.test('a batch given up that ends whoever reads it is read once for an erasure, and then erased unread', async t => {
   const accountId = randomUUID()
   const batch: QueuedBatch = {
-    schema: 1, requestId: randomUUID(), owner: { accountId, deviceId: undefined, orgId: undefined, region: undefined }, product: 'cad', release: 2026, receivedAt: start - 1,
-    frames: [{ purpose: 'p', fieldPurposes: [], rows: 3, firstCapturedAt: start - 1, length: 9 }], body: '[1\n[2\n[3\n',
+    schema: 2, requestId: randomUUID(), owner: { accountId, deviceId: undefined, orgId: undefined, region: undefined }, product: 'cad', release: 2026, receivedAt: start - 1,
+    body: 'nobody reads this',
     counts: [{ event: 'e', version: 1, purpose: 'p', outcome: 'accepted', reason: 'r', count: 3 }]
   }
   await redis.multi().hset(batchKey('1'), 'data', JSON.stringify(batch), 'name', 'batch').zadd(batchKey('failed'), start, '1').exec()
