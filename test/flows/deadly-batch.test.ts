@@ -13,6 +13,7 @@ import { startEmbeddedRedis } from '../../src/redis/embedded.ts'
 import { makeErasureQueue } from '../../src/redis/erasure-queue.ts'
 import { erasureIdFor, makeErasureStore } from '../../src/redis/erasure-store.ts'
 import { makeFrameCodec } from '../../src/redis/frame-codec.ts'
+import { toJobData } from '../../src/redis/job-data.ts'
 import { batchKey } from '../../src/redis/queued-batches.ts'
 import { makeFolder } from '../start/process.ts'
 import { startClickHouse } from '../support/clickhouse.ts'
@@ -47,7 +48,7 @@ t.test('a batch given up that ends whoever reads it is read once for an erasure,
     body: 'nobody reads this',
     counts: [{ event: 'e', version: 1, purpose: 'p', outcome: 'accepted', reason: 'r', count: 3 }]
   }
-  await redis.multi().hset(batchKey('1'), 'data', JSON.stringify(batch), 'name', 'batch').zadd(batchKey('failed'), start, '1').exec()
+  await redis.multi().hset(batchKey('1'), 'data', JSON.stringify(toJobData(batch)), 'name', 'batch').zadd(batchKey('failed'), start, '1').exec()
   const id = erasureIdFor({ kind: 'account', id: accountId }, randomUUID())
   await erasures.open({ id, accountId, deviceId: null, purpose: null, reason: 'a test', requestedBy: 'person', until: start })
 
