@@ -27,6 +27,7 @@ const shape = z.object({
   HOST: text.default('127.0.0.1'),
   PORT: count(0, 65_535).default(8080),
   METRICS_PORT: count(0, 65_535).optional(),
+  COLLECTOR_PROCESSES: count(1, 256).default(1),
   TRUST_PROXY: text.transform(list => list.split(',').map(item => item.trim())).refine(list => list.every(isNetwork), 'must be a list of addresses or networks such as 10.0.0.0/8').default([]),
   DATA_DIR: text.default('data'),
   SCHEMAS_DIR: text.optional(),
@@ -128,6 +129,7 @@ type Settings = z.infer<typeof shape>
 function findConflicts (settings: Settings): string[] {
   const problems: string[] = []
   if (settings.ROLE !== 'all' && settings.REDIS_URL === undefined) problems.push('REDIS_URL must be set for a ROLE other than all')
+  if (settings.ROLE !== 'collector' && settings.COLLECTOR_PROCESSES > 1) problems.push('COLLECTOR_PROCESSES must be 1 unless ROLE is collector; run collectors beside a process of role all, or of writer and api')
   if (settings.DEV_TOOLS === 'off' && settings.ISSUERS_FILE === undefined) problems.push('ISSUERS_FILE must be set when DEV_TOOLS is off')
   if (settings.DEV_TOOLS === 'off' && settings.SMTP_URL === undefined) problems.push('SMTP_URL must be set when DEV_TOOLS is off')
   // Who forgets NODE_ENV must not give tokens to everybody who asks.

@@ -1,9 +1,12 @@
 /** The process: reads the settings, starts the service, and ends it when it is told to. */
+import cluster from 'node:cluster'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { ConfigError, readConfig, type Config } from './config.ts'
 import { welcome } from './dev/welcome.ts'
+import { runCollectorProcess } from './composition/collector-process.ts'
+import { startCollectorProcesses } from './composition/collector-processes.ts'
 import { runRebuildConsents, tellDoubt, tellRebuild } from './composition/rebuild.ts'
 import { runRotateKeys } from './composition/rotate-keys.ts'
 import { startService, type Service } from './composition/service.ts'
@@ -34,7 +37,7 @@ const closeWithinMs = 28_000
 const sameSignalMs = 1000
 
 /** First others learn that this process ends, then it ends. Who asks a second time wants it at once. */
-function closeOnSignal (service: Service, delayMs: number): void {
+function closeOnSignal (service: Pick<Service, 'leave' | 'close'>, delayMs: number): void {
   let toldAt: number | undefined
   const end = async (): Promise<void> => {
     process.stderr.write('assent: finishing what is in hand…\n')
@@ -86,8 +89,13 @@ async function run (): Promise<void> {
     await commands[command]?.(config)
     return
   }
+  const logger = pino({ level: config.LOG_LEVEL })
+  if (cluster.isWorker) {
+    runCollectorProcess(config, logger)
+    return
+  }
   process.stderr.write('assent: starting Redis and ClickHouse…\n')
-  const service = await startService(config, pino({ level: config.LOG_LEVEL }))
+  const service = config.COLLECTOR_PROCESSES > 1 ? await startCollectorProcesses(config, logger) : await startService(config, logger)
   closeOnSignal(service, config.SHUTDOWN_DELAY ?? (config.production ? 5000 : 0))
   if (service.metricsUrl !== undefined) process.stdout.write(`assent metrics on ${service.metricsUrl}\n`)
   process.stdout.write(`assent listening on ${service.url}\n`)

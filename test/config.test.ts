@@ -154,6 +154,10 @@ t.test('settings that do not go together are refused', async t => {
     t.same(problemsOf({ REDIS_CA_FILE: 'ca.pem', REDIS_URL }), ['REDIS_URL must be one with TLS (rediss) where REDIS_CA_FILE is set'])
     t.same(problemsOf({ REDIS_SENTINEL_USER: 'x', REDIS_URL }), ['REDIS_URL must name sentinels where REDIS_SENTINEL_USER is set'])
   }
+  const alone = /^COLLECTOR_PROCESSES must be 1 unless ROLE is collector/
+  for (const ROLE of ['all', 'writer', 'api']) t.match(problemsOf({ ROLE, REDIS_URL: 'redis://cache.example', COLLECTOR_PROCESSES: '2' }), [alone], ROLE)
+  t.same(problemsOf({ ROLE: 'collector', REDIS_URL: 'redis://cache.example', COLLECTOR_PROCESSES: '2' }), [])
+  for (const COLLECTOR_PROCESSES of ['0', '257', '-1', 'two', '1.5']) t.match(problemsOf({ COLLECTOR_PROCESSES }), [/^COLLECTOR_PROCESSES (?:Too|must)/], COLLECTOR_PROCESSES)
   t.same(problemsOf({ REDIS_REPLICAS_MIN: '1' }), ['REDIS_URL must be set where REDIS_REPLICAS_MIN is'])
   t.same(problemsOf({ REDIS_REPLICAS_MIN: '1', REDIS_CA_FILE: 'ca.pem', REDIS_SENTINEL_USER: 'x', REDIS_URL: 'rediss+sentinel://cache.example/mymaster' }), [])
   t.same(problemsOf({ DEV_TOOLS: 'off' }), ['ISSUERS_FILE must be set when DEV_TOOLS is off', 'SMTP_URL must be set when DEV_TOOLS is off'])

@@ -22,7 +22,8 @@ import { eventRoutes } from '../http/routes/events.ts'
 import { isReady, operatorRoutes, type Readiness } from '../http/routes/operators.ts'
 import { makeSmtpTransport } from '../mail/mailer.ts'
 import { makePostOffice } from '../mail/post-office.ts'
-import { makeMetrics } from '../metrics/metrics.ts'
+import { makeMetrics, type Metrics } from '../metrics/metrics.ts'
+import type { Families } from '../metrics/summed.ts'
 import type { Trouble } from '../metrics/troubles.ts'
 import { openStores, secretsOf } from './stores.ts'
 import { readBacklogs } from '../redis/backlog.ts'
@@ -48,6 +49,8 @@ export interface Service {
   metricsUrl: string | undefined
   /** The writer of this process, when its role has one. */
   writer: EventWorker | undefined
+  /** The metrics of this process. */
+  families: () => Promise<Families>
   /** Says from here on that others should be asked instead, and still serves. */
   leave: () => void
   /** Takes no more requests, finishes what is in hand, and closes everything in reverse order. */
@@ -56,14 +59,17 @@ export interface Service {
 
 const schemasDir = new URL('../../schemas', import.meta.url).pathname
 
-/** @throws with one clear line when it cannot start; what had been opened is closed again */
-export async function startService (config: Config, logger: Logger): Promise<Service> {
+/**
+ * `renderAll`: renders the metrics of all processes that share the port of this one. Who gives it serves METRICS_PORT.
+ * @throws with one clear line when it cannot start; what had been opened is closed again
+ */
+export async function startService (config: Config, logger: Logger, renderAll?: Metrics['render']): Promise<Service> {
   const closers: Array<() => Promise<unknown>> = []
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer()
   }
   try {
-    const started = await compose(config, logger, closers)
+    const started = await compose(config, logger, closers, renderAll)
     return { ...started, close }
   } catch (error) {
     await close()
@@ -79,7 +85,7 @@ function kindOf (error: unknown): string | undefined {
   return [error.name, code].filter(part => typeof part === 'string').join(' ') + (cause === undefined ? '' : ` < ${cause}`)
 }
 
-async function compose (config: Config, logger: Logger, closers: Array<() => Promise<unknown>>): Promise<Omit<Service, 'close'>> {
+async function compose (config: Config, logger: Logger, closers: Array<() => Promise<unknown>>, renderAll?: Metrics['render']): Promise<Omit<Service, 'close'>> {
   const now = Date.now
   const newId = randomUUID
   const collects = config.ROLE === 'all' || config.ROLE === 'collector'
@@ -140,10 +146,10 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   }
 
   const routes: FastifyPluginAsync[] = []
-  const metricsServer = config.METRICS_PORT === undefined ? undefined : makeMetricsServer(metrics.render)
+  const metricsServer = config.METRICS_PORT === undefined || renderAll !== undefined ? undefined : makeMetricsServer(metrics.render)
   routes.push(operatorRoutes({
     readiness,
-    metrics: metricsServer === undefined ? metrics.render : undefined
+    metrics: config.METRICS_PORT === undefined ? renderAll ?? metrics.render : undefined
   }))
 
   if (collects) {
@@ -193,5 +199,5 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     clearInterval(sweeping)
   })
   const url = await listen(app, config.HOST, 'PORT', config.PORT)
-  return { url, metricsUrl, writer, leave: () => { stopping.yes = true } }
+  return { url, metricsUrl, writer, families: metrics.families, leave: () => { stopping.yes = true } }
 }

@@ -19,9 +19,9 @@ export function makeLoadMetrics (registry: Registry): LoadMetrics & { bringUpToD
   const registers = [registry]
   const shed = new Counter({ name: 'assent_shed_requests_total', help: 'Batches refused because there was too much to do', labelNames: ['reason'], registers })
   const limited = new Counter({ name: 'assent_rate_limited_requests_total', help: 'Requests refused by a rate limit', labelNames: ['by'], registers })
-  const shedding = new Gauge({ name: 'assent_shedding', help: '1 while batches are refused, by reason', labelNames: ['reason'], registers })
-  const redisShare = new Gauge({ name: 'assent_redis_memory_ratio', help: 'Memory in use of what Redis may use; 0 where it may use all there is', registers })
-  const loopDelay = new Gauge({ name: 'assent_event_loop_delay_seconds', help: 'By how much the event loop was late a moment ago, on average', registers })
+  const shedding = new Gauge({ name: 'assent_shedding', help: '1 while batches are refused, by reason', labelNames: ['reason'], aggregator: 'max', registers })
+  const redisShare = new Gauge({ name: 'assent_redis_memory_ratio', help: 'Memory in use of what Redis may use; 0 where it may use all there is', aggregator: 'max', registers })
+  const loopDelay = new Gauge({ name: 'assent_event_loop_delay_seconds', help: 'By how much the event loop was late a moment ago, on average', aggregator: 'max', registers })
   const batchesInHand = new Gauge({ name: 'assent_intake_in_hand_batches', help: 'Batches that have arrived and are not answered yet', registers })
   const bytesInHand = new Gauge({ name: 'assent_intake_in_hand_bytes', help: 'What has arrived of batches that are not answered yet', registers })
   for (const reason of overloadReasons) shed.inc({ reason }, 0)

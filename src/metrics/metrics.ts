@@ -1,6 +1,7 @@
 /** Counts and durations for Prometheus. Labels come from closed sets: no subject, payload or address is ever one. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import { troubles, type Trouble } from './troubles.ts'
+import type { Families } from './summed.ts'
+import { makeTroubleCounter, type Trouble } from './troubles.ts'
 import { makeWaitingGauges, type WaitingReaders } from './waiting.ts'
 import { makeLoadMetrics, type LoadMetrics } from './load-metrics.ts'
 
@@ -15,6 +16,8 @@ export interface Metrics extends LoadMetrics {
   /** How many requests of the last days do not add up. */
   uneven: (requests: number) => void
   render: () => Promise<{ type: string, text: string }>
+  /** What `render` shows, to be summed with that of other processes. */
+  families: () => Promise<Families>
 }
 
 /** `insertErrorKinds`: all that `insertFailed` may be told, so that each is counted from 0. */
@@ -28,7 +31,7 @@ export function makeMetrics (waiting: WaitingReaders, insertErrorKinds: readonly
   const rejected = new Counter({ name: 'assent_events_rejected_total', help: 'Events that the catalogue refused', labelNames: ['reason'], registers })
   const stored = new Counter({ name: 'assent_events_stored_total', help: 'Rows inserted, repeats included', registers })
   const failed = new Counter({ name: 'assent_events_failed_total', help: 'Rows set aside in failed_events', registers })
-  const trouble = new Counter({ name: 'assent_trouble_total', help: 'Things that should not happen, by kind', labelNames: ['what'], registers })
+  const trouble = makeTroubleCounter(registry)
   const insertRows = new Histogram({ name: 'assent_insert_rows', help: 'Rows per insert', buckets: [1, 10, 100, 500, 1000, 2000, 5000, 10_000, 20_000], registers })
   const insertSeconds = new Histogram({ name: 'assent_insert_seconds', help: 'From asking consent to stored', buckets: [0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30], registers })
   const insertErrors = new Counter({ name: 'assent_insert_errors_total', help: 'Inserts of events that did not go through, by kind', labelNames: ['kind'], registers })
@@ -38,10 +41,13 @@ export function makeMetrics (waiting: WaitingReaders, insertErrorKinds: readonly
   })
   const uneven = new Gauge({ name: 'assent_books_uneven_requests', help: 'Requests of today and yesterday whose accepted events are not all stored, dropped or set aside', registers })
 
-  const bringUpToDate = makeWaitingGauges(registry, waiting)
+  const askWaiting = makeWaitingGauges(registry, waiting)
   const loadMetrics = makeLoadMetrics(registry)
+  const bringUpToDate = async (): Promise<void> => {
+    loadMetrics.bringUpToDate()
+    await askWaiting()
+  }
   // A rise is seen only from a value that was there before.
-  for (const what of troubles) trouble.inc({ what }, 0)
   for (const kind of insertErrorKinds) insertErrors.inc({ kind }, 0)
   for (const outcome of ['sent', 'failed', 'expired']) letters.inc({ outcome }, 0)
 
@@ -70,9 +76,12 @@ export function makeMetrics (waiting: WaitingReaders, insertErrorKinds: readonly
     letter: outcome => { letters.inc({ outcome }) },
     uneven: requests => { uneven.set(requests) },
     async render () {
-      loadMetrics.bringUpToDate()
       await bringUpToDate()
       return { type: registry.contentType, text: await registry.metrics() }
+    },
+    async families () {
+      await bringUpToDate()
+      return await registry.getMetricsAsJSON()
     }
   }
 }

@@ -1,5 +1,6 @@
 /** The service as a process of its own, as those who run it start and end it. */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,6 +50,20 @@ export async function startProcess (t: Owner, environment: Environment): Promise
       child.kill(signal)
       return await ended
     }
+  }
+}
+
+/** The processes that a process has started and that have not ended, oldest first. */
+export function childrenOf (pid: number): number[] {
+  return readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8').split(' ').filter(text => text !== '').map(Number)
+}
+
+/** Whether it is there and not merely waits for someone to ask how it ended. */
+export function isRunning (pid: number): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${String(pid)}/stat`, 'utf8'))
+  } catch {
+    return false
   }
 }
 
