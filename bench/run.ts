@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { measureAccept } from './accept.ts'
 import type { Options } from './part.ts'
 import { measureMemory } from './memory.ts'
+import { measureProcesses } from './more-cores.ts'
 import { measurePrivacy } from './privacy.ts'
 import { measureProfile } from './profile.ts'
 import { measureStore } from './store.ts'
@@ -11,9 +12,9 @@ import { eventsPerBatch } from './traffic.ts'
 import { measureVerify } from './verify.ts'
 
 const parts: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = {
-  accept: measureAccept, store: measureStore, memory: measureMemory, profile: measureProfile, verify: measureVerify, privacy: measurePrivacy
+  accept: measureAccept, store: measureStore, memory: measureMemory, profile: measureProfile, processes: measureProcesses, verify: measureVerify, privacy: measurePrivacy
 }
-const partsByDefault = 'accept,store,memory,profile,verify'
+const partsByDefault = 'accept,store,memory,profile,processes,verify'
 
 const help = `Usage: npm run bench -- [--only=${partsByDefault}] [--runs=5] [--seconds=4] [--batches=3000] [--codes=40]
        npm run bench -- --only=privacy [--runs=5] [--accounts=1000000]

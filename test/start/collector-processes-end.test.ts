@@ -117,6 +117,7 @@ t.test('told to end, all say so first and serve on, and what only the processes 
 t.test('told a second time, all end at once; and none outlives the first process', async t => {
   const { service, whole } = await startBeside(t, { SHUTDOWN_DELAY: '15s' })
   const children = childrenOf(service.pid)
+  process.kill(children[0]!, 'SIGSTOP') // Not even one that hangs stays behind.
   const ending = service.end('SIGTERM')
   await sleep(1200) // Sooner, it would be taken for the same signal again.
   process.kill(service.pid, 'SIGTERM')
