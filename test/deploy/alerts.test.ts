@@ -39,6 +39,11 @@ t.test('every alert and every panel is about a metric that a running service exp
   }
 })
 
+t.test('an alert is left when no process is there to say that it is not ready', t => {
+  t.ok(rules.some(rule => /^absent\(assent_\w+\)$/.test(expressionOf(rule)) && rule.includes('severity: critical')))
+  t.end()
+})
+
 t.test('the dashboard is one that Grafana takes, for any source of data', async t => {
   t.ok(dashboard.schemaVersion >= 36)
   t.match(dashboard.templating.list, [{ name: 'datasource', type: 'datasource' }])

@@ -75,3 +75,8 @@ t.test('what cannot be opened is counted and left, the rest is done, and the com
   await useSealKeys(newest)
   t.equal((await prove(bob, 'privacy.update', { method: 'totp' })).status, 200)
 })
+
+t.test('what is run beside a running service installs nothing: that would empty the packages it runs from', async t => {
+  const { scripts } = JSON.parse(await readFile(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  t.match(scripts, { 'keys:rotate': /^node src\/main\.ts rotate-keys$/, 'ledger:rebuild': /^node src\/main\.ts rebuild-consents$/ })
+})
