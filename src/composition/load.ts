@@ -22,7 +22,8 @@ export function watchLoad ({ config, closers, redis, metrics }: Parts, queued: (
     queuedMax: config.QUEUE_BATCHES_MAX,
     loopDelayMaxMs: config.EVENT_LOOP_DELAY_MAX_MS,
     batchesInHandMax: config.INTAKE_BATCHES_MAX,
-    bytesInHandMax: config.INTAKE_BYTES_MAX
+    bytesInHandMax: config.INTAKE_BYTES_MAX,
+    bytesOfSubjectMax: Math.max(config.BATCH_BYTES_MAX, config.INTAKE_BYTES_MAX / 8)
   }
   metrics.watch(() => ({ ...load, overloaded: findOverload(load, limits)?.reason }))
   const loop = monitorEventLoopDelay({ resolution: loopResolutionMs })

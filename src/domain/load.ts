@@ -22,6 +22,8 @@ export interface LoadLimits {
   loopDelayMaxMs: number
   batchesInHandMax: number
   bytesInHandMax: number
+  /** Of one subject: else a single one that is slow could have all there is. */
+  bytesOfSubjectMax: number
 }
 
 export const overloadReasons = ['redis-memory', 'queue', 'event-loop', 'batches-in-hand', 'bytes-in-hand'] as const
@@ -40,6 +42,7 @@ const queueFull: Overload = { reason: 'queue', slowDown: false, retryAfterSecond
 const loopLate: Overload = { reason: 'event-loop', slowDown: false, retryAfterSeconds: 1 }
 const manyInHand: Overload = { reason: 'batches-in-hand', slowDown: false, retryAfterSeconds: 1 }
 export const muchInHand: Overload = { reason: 'bytes-in-hand', slowDown: false, retryAfterSeconds: 1 }
+export const muchOfSubject: Overload = { reason: 'bytes-in-hand', slowDown: true, retryAfterSeconds: 1 }
 
 /** Why no batch is taken at the moment; undefined when one is. */
 export function findOverload (load: Load, limits: LoadLimits): Overload | undefined {

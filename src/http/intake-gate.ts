@@ -1,8 +1,8 @@
 /** Refuses a batch before its body is read, when the process or Redis has enough in hand. */
 import type { FastifyInstance } from 'fastify'
-import { findOverload, muchInHand, type Load, type LoadLimits, type Overload, type OverloadReason } from '../domain/load.ts'
+import { findOverload, muchInHand, muchOfSubject, type Load, type LoadLimits, type Overload, type OverloadReason } from '../domain/load.ts'
 import { Problem, sendProblem } from './problem.ts'
-import { rateHeaders } from './rate-limits.ts'
+import { rateHeaders, subjectOf } from './rate-limits.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -15,7 +15,7 @@ declare module 'fastify' {
 }
 
 /** What a request has of the load; `stays`: its body is refused, and its connection kept. */
-interface InHand { bytes: number, arrived: boolean, stays: boolean }
+interface InHand { subject: string, bytes: number, arrived: boolean, stays: boolean }
 
 export interface IntakeGateOptions {
   /** Read at each request; what is in hand is counted here. */
@@ -27,6 +27,14 @@ export interface IntakeGateOptions {
 /** Its hooks run in one go: what a stream tells between two of them would be lost. */
 export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed }: IntakeGateOptions): void {
   app.decorateRequest('inHand', null)
+  /** Bytes by subject. */
+  const held = new Map<string, number>()
+  const hold = (subject: string, bytes: number): number => {
+    const now = (held.get(subject) ?? 0) + bytes
+    if (now > 0) held.set(subject, now)
+    else held.delete(subject)
+    return now
+  }
 
   // Answered at once and without an error: under load a refusal must cost next to nothing.
   app.addHook('onRequest', (request, reply, done) => {
@@ -44,18 +52,20 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
       done(null, payload)
       return
     }
-    const inHand: InHand = { bytes: 0, arrived: false, stays: false }
+    const inHand: InHand = { subject: subjectOf(request.caller) ?? request.ip, bytes: 0, arrived: false, stays: false }
     request.inHand = inHand
     payload.on('data', (chunk: Buffer) => {
       // Of a request that was refused for its head nobody reads the body, and nobody would hear of an error.
       if (request.inHand === null || payload.listenerCount('error') === 0) return
       inHand.bytes += chunk.length
       load.bytesInHand += chunk.length
-      if (load.bytesInHand <= limits.bytesInHandMax) return
+      const ofSubject = hold(inHand.subject, chunk.length)
+      if (load.bytesInHand <= limits.bytesInHandMax && ofSubject <= limits.bytesOfSubjectMax) return
       // Bodies that were let in while there was room may be more than there is room for.
-      onShed(muchInHand.reason)
+      const overload = ofSubject > limits.bytesOfSubjectMax ? muchOfSubject : muchInHand
+      onShed(overload.reason)
       inHand.stays = request.headers['content-length'] !== undefined && !reply.hasHeader('connection')
-      const { slug, extras } = refusalOf(muchInHand)
+      const { slug, extras } = refusalOf(overload)
       payload.emit('error', new Problem(slug, extras))
     })
     payload.once('end', () => {
@@ -72,6 +82,7 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
     if (inHand !== null) {
       request.inHand = null
       load.bytesInHand -= inHand.bytes
+      if (inHand.bytes > 0) hold(inHand.subject, -inHand.bytes)
       if (inHand.arrived) load.batchesInHand--
       // A connection that is closed while its client still sends may lose the answer. What remains is read and dropped.
       if (inHand.stays) reply.removeHeader('connection')

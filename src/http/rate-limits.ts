@@ -93,7 +93,7 @@ function addressOf ({ ip, socket }: FastifyRequest): string {
 }
 
 /** Who is counted as one: an account, or a device that nobody is signed in on. Of others only the address is known. */
-function subjectOf (caller: Caller | null): string | undefined {
+export function subjectOf (caller: Caller | null): string | undefined {
   if (caller?.accountId !== undefined) return `account ${caller.accountId}`
   return caller?.deviceId === undefined ? undefined : `device ${caller.deviceId}`
 }

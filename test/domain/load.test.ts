@@ -1,7 +1,7 @@
 import t from 'tap'
 import { findOverload, type Load, type LoadLimits, type OverloadReason } from '../../src/domain/load.ts'
 
-const limits: LoadLimits = { redisSlowShare: 0.7, redisFullShare: 0.8, queuedMax: 100, loopDelayMaxMs: 500, batchesInHandMax: 8, bytesInHandMax: 1000 }
+const limits: LoadLimits = { redisSlowShare: 0.7, redisFullShare: 0.8, queuedMax: 100, loopDelayMaxMs: 500, batchesInHandMax: 8, bytesInHandMax: 1000, bytesOfSubjectMax: 500 }
 const idle: Load = { redisShare: 0, queued: 0, loopDelayMs: 0, batchesInHand: 0, bytesInHand: 0 }
 
 function reasonOf (load: Partial<Load>): OverloadReason | undefined {

@@ -90,3 +90,22 @@ t.test('what was answered is let go, one batch after another on one connection',
   for (let batch = 0; batch < 20; batch++) t.equal((await service.post(ada.token)).status, 202)
   await nothingInHand()
 })
+
+t.test('one subject that is slow leaves room for the others', async t => {
+  await service.service.close()
+  const other = await startTestService(t, { INTAKE_BYTES_MAX: '800000', BATCH_BYTES_MAX: '100000' })
+  const [eve, bob] = [await signIn(other, 'eve'), await signIn(other, 'bob')]
+  const slow = (bytes: number): RawConnection => {
+    const lines = ['POST /v1/events HTTP/1.1', 'Host: x', `Authorization: Bearer ${eve.token}`, 'Content-Type: application/json', 'Content-Length: 100000']
+    const connection = openRaw(other.service.url, head(...lines) + ' '.repeat(bytes))
+    t.teardown(() => connection.socket.destroy())
+    return connection
+  }
+  const first = slow(60_000)
+  await eventually('the first is in hand', async () => (await inHand(other)).bytes === 60_000)
+  const [refusal] = await once(slow(60_000).socket, 'data') as [string]
+  isProblem(t, readAnswers(refusal)[0]!, 429, 'rate-limited', '/v1/events')
+  t.equal((await other.post(bob.token)).status, 202)
+  first.socket.destroy()
+  await eventually('it is let go', async () => (await other.post(eve.token)).status === 202 && (await inHand(other)).bytes === 0)
+})
