@@ -11,12 +11,14 @@ export interface BodyLimits {
 }
 
 const inflateRatioMax = 100
+/** What is no batch is short. A route that takes more says so by its `bodyLimit`. */
+const otherBytesMax = 65_536
 const encodings: readonly string[] = ['gzip', 'zstd', 'br']
 const byteOrderMark = 0xfeff
 
 export function registerBody (app: FastifyInstance, limits: BodyLimits): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: limits.wireBytesMax }, async (request: FastifyRequest, body: Buffer) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: Math.min(otherBytesMax, limits.wireBytesMax) }, async (request: FastifyRequest, body: Buffer) => {
     refuseOtherTypes(request)
     return parse(await inflateBody(body, request.headers['content-encoding'], limits))
   })

@@ -33,7 +33,7 @@ export const problems = {
   'challenge-expired': { status: 410, title: 'This challenge has expired', help: 'Open a new one.' },
   'challenge-exhausted': { status: 410, title: 'This challenge has no attempts left', help: 'Open a new one.' },
   'revision-mismatch': { status: 412, title: 'The settings have changed meanwhile', help: 'Read them again, and send the change with the new ETag. Your verification is still good.' },
-  'batch-too-large': { status: 413, title: 'The body is too large', help: 'A batch holds at most 1,000 events, 1 MiB on the wire and 8 MiB inflated. Send less at a time.' },
+  'batch-too-large': { status: 413, title: 'The body is too large', help: 'A batch holds at most 1,000 events, 1 MiB on the wire and 8 MiB inflated; another body, mostly, 64 KiB. Send less at a time.' },
   'uri-too-long': { status: 414, title: 'The address is too long', help: 'Shorten it.' },
   'unsupported-media-type': { status: 415, title: 'The body is in a form that is not understood', help: 'Send application/json in UTF-8, plain or as gzip, zstd or br.' },
   'expectation-failed': { status: 417, title: 'This expectation cannot be met', help: 'Send no Expect header, or "100-continue".' },

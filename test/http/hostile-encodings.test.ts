@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { constants, brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import { makeEvent, heartbeat } from '../support/api.ts'
+import { makeEvent, heartbeat, type Answer } from '../support/api.ts'
 import { makePostBody, requiredBatch } from '../support/bodies.ts'
 import { isProblem } from '../support/problems.ts'
 import { head, openRaw, readAnswers, sendRaw } from '../support/raw-http.ts'
@@ -111,6 +111,13 @@ t.test('who sends too much may send the rest, so that the answer is not lost wit
     socket.write(rest + next)
     t.same(readAnswers(await ended).map(({ status }) => status), [413, 200])
   }
+})
+
+t.test('what is no batch is short, so that many that never end fill no memory', async t => {
+  const settings = await service.token({ sub: 'ada', scope: 'settings' })
+  const patch = async (body: string): Promise<Answer> => await service.call('PATCH', '/v1/me/privacy', { token: settings, body, headers: { 'if-match': '"0"' } })
+  isProblem(t, await patch(`{${' '.repeat(70_000)}}`), 413, 'batch-too-large', '/v1/me/privacy')
+  isProblem(t, await patch(`{${' '.repeat(60_000)}}`), 401, 'verification-required', '/v1/me/privacy')
 })
 
 t.test('only what was answered with 202 is stored', async t => {

@@ -12,6 +12,7 @@ import { choicesShape, clocksOf, clocksShape, cursorShape, headShape, limitShape
 export interface PrivacyAccountOptions { answerPrivacy: AnswerPrivacy, cursors: Cursors }
 
 const accountsPerCheckMax = 10_000
+const checkBytesMax = 1_048_576
 
 const placeShape = z.object({ after: z.string(), asOf: z.number(), knownAt: z.number(), head: z.array(z.number()) })
 const moments = { as_of: shownTime, known_at: shownTime }
@@ -58,6 +59,7 @@ export function privacyAccountRoutes ({ answerPrivacy, cursors }: PrivacyAccount
     })
 
     app.post('/v1/privacy/consents/check', {
+      bodyLimit: checkBytesMax,
       config: { ...readScopes, problems: ['unknown-purpose'] },
       schema: {
         summary: 'Whether data of these accounts could be collected for a purpose by a product',
