@@ -4,6 +4,7 @@ import { measureAccept } from './accept.ts'
 import type { Options } from './part.ts'
 import { measureMemory } from './memory.ts'
 import { measureProcesses } from './more-cores.ts'
+import { measureOverload } from './overload.ts'
 import { measurePrivacy } from './privacy.ts'
 import { measureProfile } from './profile.ts'
 import { measureStore } from './store.ts'
@@ -12,7 +13,7 @@ import { eventsPerBatch } from './traffic.ts'
 import { measureVerify } from './verify.ts'
 
 const parts: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = {
-  accept: measureAccept, store: measureStore, memory: measureMemory, profile: measureProfile, processes: measureProcesses, verify: measureVerify, privacy: measurePrivacy
+  accept: measureAccept, store: measureStore, memory: measureMemory, profile: measureProfile, overload: measureOverload, processes: measureProcesses, verify: measureVerify, privacy: measurePrivacy
 }
 const partsByDefault = 'accept,store,memory,profile,processes,verify'
 

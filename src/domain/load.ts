@@ -34,15 +34,17 @@ export interface Overload {
   /** Whether the client is asked to slow down, rather than told that it cannot be served. */
   slowDown: boolean
   retryAfterSeconds: number
+  /** Whether there may be room again at any moment. */
+  passes: boolean
 }
 
-const redisFull: Overload = { reason: 'redis-memory', slowDown: false, retryAfterSeconds: 10 }
-const redisFilling: Overload = { reason: 'redis-memory', slowDown: true, retryAfterSeconds: 5 }
-const queueFull: Overload = { reason: 'queue', slowDown: false, retryAfterSeconds: 10 }
-const loopLate: Overload = { reason: 'event-loop', slowDown: false, retryAfterSeconds: 1 }
-const manyInHand: Overload = { reason: 'batches-in-hand', slowDown: false, retryAfterSeconds: 1 }
-export const muchInHand: Overload = { reason: 'bytes-in-hand', slowDown: false, retryAfterSeconds: 1 }
-export const muchOfSubject: Overload = { reason: 'bytes-in-hand', slowDown: true, retryAfterSeconds: 1 }
+const redisFull: Overload = { reason: 'redis-memory', slowDown: false, retryAfterSeconds: 10, passes: false }
+const redisFilling: Overload = { reason: 'redis-memory', slowDown: true, retryAfterSeconds: 5, passes: false }
+const queueFull: Overload = { reason: 'queue', slowDown: false, retryAfterSeconds: 10, passes: false }
+const loopLate: Overload = { reason: 'event-loop', slowDown: false, retryAfterSeconds: 1, passes: true }
+const manyInHand: Overload = { reason: 'batches-in-hand', slowDown: false, retryAfterSeconds: 1, passes: true }
+export const muchInHand: Overload = { reason: 'bytes-in-hand', slowDown: false, retryAfterSeconds: 1, passes: true }
+export const muchOfSubject: Overload = { reason: 'bytes-in-hand', slowDown: true, retryAfterSeconds: 1, passes: true }
 
 /** Why no batch is taken at the moment; undefined when one is. */
 export function findOverload (load: Load, limits: LoadLimits): Overload | undefined {

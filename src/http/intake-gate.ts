@@ -1,6 +1,7 @@
 /** Refuses a batch before its body is read, when the process or Redis has enough in hand. */
 import type { FastifyInstance } from 'fastify'
 import { findOverload, muchInHand, muchOfSubject, type Load, type LoadLimits, type Overload, type OverloadReason } from '../domain/load.ts'
+import { makeHeldConnections } from './held-connections.ts'
 import { Problem, sendProblem } from './problem.ts'
 import { rateHeaders, subjectOf } from './rate-limits.ts'
 
@@ -24,6 +25,12 @@ export interface IntakeGateOptions {
   onShed: (reason: OverloadReason) => void
 }
 
+/** As long as clients are told to wait for what passes, unless there is room before. Others may share a connection: a denial waits no longer. */
+const holdMaxMs = 1000
+const lookEveryMs = 50
+/** Who was let in may find another in the place that was meant for it: it goes in all the same, up to this multiple of what is taken. */
+const overfullShare = 1.5
+
 /** Its hooks run in one go: what a stream tells between two of them would be lost. */
 export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed }: IntakeGateOptions): void {
   app.decorateRequest('inHand', null)
@@ -36,14 +43,24 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
     return now
   }
 
+  const connections = makeHeldConnections(holdMaxMs, () => performance.now())
+  const looking = setInterval(() => {
+    connections.letGoOverdue()
+    if (findOverload(load, limits) === undefined) connections.letIn(limits.batchesInHandMax - load.batchesInHand)
+  }, lookEveryMs)
+  looking.unref()
+  app.addHook('onClose', async () => { clearInterval(looking) })
+
   // Answered at once and without an error: under load a refusal must cost next to nothing.
   app.addHook('onRequest', (request, reply, done) => {
     const overload = request.routeOptions.config.sheds === true ? findOverload(load, limits) : undefined
-    if (overload === undefined) {
+    const { socket } = request.raw
+    if (overload === undefined || (overload.reason === 'batches-in-hand' && connections.usePass(socket) && load.batchesInHand < overfullShare * limits.batchesInHandMax)) {
       done()
       return
     }
     onShed(overload.reason)
+    if (overload.passes) request.raw.once('end', () => { connections.hold(socket) })
     sendProblem(reply, refusalOf(overload))
   })
 
@@ -83,7 +100,10 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
       request.inHand = null
       load.bytesInHand -= inHand.bytes
       if (inHand.bytes > 0) hold(inHand.subject, -inHand.bytes)
-      if (inHand.arrived) load.batchesInHand--
+      if (inHand.arrived) {
+        load.batchesInHand--
+        if (findOverload(load, limits) === undefined) connections.letIn(1)
+      }
       // A connection that is closed while its client still sends may lose the answer. What remains is read and dropped.
       if (inHand.stays) reply.removeHeader('connection')
     }

@@ -35,5 +35,8 @@ t.test('of several reasons the one that lasts longest is told, and clients stay 
   t.equal(wait({ ...all, redisShare: 0.7 }), 10)
   t.equal(reasonOf({ ...all, redisShare: 0.7, queued: 0 }), 'redis-memory')
   t.equal(wait({ ...all, redisShare: 0, queued: 0 }), 1)
+  const passes = (load: Partial<Load>): boolean | undefined => findOverload({ ...idle, ...load }, limits)?.passes
+  for (const load of [{ loopDelayMs: 500 }, { batchesInHand: 8 }, { bytesInHand: 1000 }]) t.equal(passes(load), true, 'gone at any moment')
+  for (const load of [{ redisShare: 0.7 }, { redisShare: 0.8 }, { queued: 100 }]) t.equal(passes(load), false, 'there for a while')
   for (const load of [{ redisShare: 0.7 }, { redisShare: 0.8 }, { queued: 100 }]) t.ok(wait(load)! > 1)
 })
