@@ -2,6 +2,7 @@
 import { copyFile, cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gatherCrowd, type Crowd, type Device } from './crowd.ts'
 import { openJournal, type Journal } from './journal.ts'
 import type { Verdict } from './oracle.ts'
@@ -42,6 +43,7 @@ interface Visit { place: Place, hit: boolean, reckoning: Omit<Outcome, 'faults'>
 const journalName = 'journal.ndjson'
 const visitsAtOnce = 3 // Most of a visit is spent on waiting until a batch is taken up again.
 const hitWithinMs = 15_000
+const struckWithinMs = 300_000
 const shortVisits = 10
 
 export async function sweep (form: Form, { prepare, root, choose = () => true, fault = () => 'KILL' }: SweepOptions): Promise<Outcome> {
@@ -117,7 +119,8 @@ async function listPlaces ({ api, folder, redisSocket }: Stage, { run, settled }
 
 async function visitPlace (place: Place, fault: Fault, ground: Ground, act: Act, journal: Journal, form: Form): Promise<Visit> {
   try {
-    const { hit, drainedMs } = await strikeAt(place, fault, ground, act)
+    const tooLong = sleep(struckWithinMs, undefined, { ref: false }).then(() => { throw new Error(`not everything was answered and stored within ${String(struckWithinMs)} ms`) })
+    const { hit, drainedMs } = await Promise.race([strikeAt(place, fault, ground, act), tooLong])
     const wrong = await act.check()
     const reckoning = await reckon(ground.stage, ground.crowd, journal, { ...form, say: () => {} }, {})
     return { place, hit, reckoning: { ...reckoning, drainedMs, broken: [...wrong, ...reckoning.broken] } }
