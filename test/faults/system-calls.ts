@@ -44,7 +44,7 @@ export async function listCalls (pid: number, directory: string, act: () => Prom
     const output = join(folder, 'calls')
     const tracer = await attach(pid, ['-y', '-s', '0', '-e', `trace=${changing.join()}`, '-o', output])
     await act()
-    await detach(tracer)
+    await end(tracer, 'SIGINT')
     return parseCalls(await readFile(output, 'utf8'), directory)
   } finally {
     await rm(folder, { recursive: true })
@@ -63,7 +63,7 @@ export async function setTrap (pid: number, directory: string, { name, path, nth
       const lateAt = performance.now() + withinMs
       while (!await hasHappened() && performance.now() < lateAt) await sleep(10)
       const happened = await hasHappened()
-      await detach(tracer)
+      await end(tracer, 'SIGKILL') // Told politely, it may wait for a process that is just ending.
       await rm(folder, { recursive: true })
       return happened
     }
@@ -91,10 +91,11 @@ async function attach (pid: number, args: readonly string[]): Promise<ChildProce
   return tracer
 }
 
-async function detach (tracer: ChildProcess): Promise<void> {
+/** Lets go of the process; told politely, strace writes down first what it has not yet. */
+async function end (tracer: ChildProcess, signal: 'SIGINT' | 'SIGKILL'): Promise<void> {
   if (hasExited(tracer)) return
   const ended = once(tracer, 'exit')
-  tracer.kill('SIGINT')
+  tracer.kill(signal)
   await ended
 }
 
