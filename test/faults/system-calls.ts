@@ -73,7 +73,7 @@ export async function setTrap (pid: number, directory: string, { name, path, nth
 /** Resolves once each such call of a process takes so much longer, with what ends that. */
 export async function slowDown (pid: number, name: string, delayMs: number): Promise<() => Promise<void>> {
   const tracer = await attach(pid, ['-o', '/dev/null', '-e', `trace=${name}`, '-e', `inject=${name}:delay_enter=${String(delayMs * 1000)}`])
-  return async () => { await detach(tracer) }
+  return async () => { await end(tracer, 'SIGINT') }
 }
 
 /** Resolves when every thread of the process is traced. */
