@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
+import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Scope } from '../domain/caller.ts'
 import { registerAuth, type TokenIssuer } from './auth.ts'
 import { registerBody, type BodyLimits } from './body.ts'
@@ -14,6 +14,7 @@ import { registerMethodNotAllowed } from './method-not-allowed.ts'
 import { answerHeaders, pageHeaders, Problem, type ProblemSlug } from './problem.ts'
 import { registerRateLimits, type RateLimitOptions } from './rate-limits.ts'
 import { registerTraces, type StartTrace } from './request-traces.ts'
+import { registerWaitingRequests } from './waiting-requests.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -93,18 +94,32 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
     options.onAnswer({ method: request.method, route, status: reply.statusCode, durationMs: reply.elapsedTime })
   })
   registerErrors(app)
+  registerWaitingRequests(app)
   const finishMethods = registerMethodNotAllowed(app)
   // What these add to a request, requests of the pages of /docs have only if it is there before them.
   registerIntakeGate(app, options.intake)
   const { limitAddresses, limitSubjects } = await registerRateLimits(app, options.rateLimits)
   await app.register(swagger, document)
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: documentationPolicy, uiHooks: { onRequest: (_request, reply, next) => { reply.headers(pageHeaders); next() } } })
+  // Written once: to write it takes some milliseconds, and anybody may ask for it.
+  let written: Buffer | undefined
+  const sendDocument = (reply: FastifyReply): FastifyReply => reply.type('application/json; charset=utf-8').send(written ??= Buffer.from(JSON.stringify(app.swagger())))
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: documentationPolicy,
+    uiHooks: {
+      onRequest: (request, reply, next) => {
+        reply.headers(pageHeaders)
+        if (request.routeOptions.url === '/docs/json') sendDocument(reply)
+        else next()
+      }
+    }
+  })
   limitAddresses()
   await registerAuth(app, options.issuers, options.now)
   limitSubjects()
   registerBody(app, options.bodyLimits)
   for (const routes of options.routes) await app.register(routes)
-  app.get('/openapi.json', { config: { public: true }, schema: { summary: 'This document', tags: ['operators'] } }, async () => app.swagger())
+  app.get('/openapi.json', { config: { public: true }, schema: { summary: 'This document', tags: ['operators'] } }, async (_request, reply) => sendDocument(reply))
   finishMethods()
   return app
 }

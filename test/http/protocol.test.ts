@@ -132,3 +132,14 @@ t.test('every answer says that it is for no cache and no guess; every problem ha
     t.match(page!.headers.get('content-type'), 'text/html; charset=utf-8')
   }
 })
+
+t.test('of one connection so many requests wait for their answers, and more are refused', async t => {
+  const ahead = 'GET /openapi.json HTTP/1.1\r\nHost: here\r\n\r\n'
+  const [first, ...answers] = await send(ahead.repeat(100))
+  t.equal(first?.status, 200)
+  t.same(first?.body, (await service.call('GET', '/docs/json')).body, 'the document is one')
+  const refused = answers.at(-1)!
+  isProblem(t, refused, 429, 'rate-limited', '/openapi.json')
+  t.equal(refused.headers.get('connection'), 'close')
+  t.equal(answers.filter(({ status }) => status === 429).length, 1, 'after the refusal nothing is answered')
+})

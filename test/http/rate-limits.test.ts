@@ -59,7 +59,7 @@ t.test('an address may make so many requests, whoever it says that it is', async
   let n = 0
   const answers = await untilRefused(100, async () => await service.call('GET', '/v1/catalog', { headers: { 'x-forwarded-for': `203.0.113.${String(n++ % 250)}` } }))
   isProblem(t, answers.at(-1)!, 429, 'rate-limited', '/v1/catalog')
-  isProblem(t, await service.call('GET', '/nowhere'), 429, 'rate-limited', '/nowhere')
+  for (const path of ['/nowhere', '/docs/json', '/docs/static/swagger-ui.css']) isProblem(t, await service.call('GET', path), 429, 'rate-limited', path)
   isProblem(t, await service.call('POST', '/v1/events', { token: 'no.token.at-all', body: {} }), 429, 'rate-limited', '/v1/events')
   t.equal((await service.call('GET', '/health/live')).status, 200)
 })
