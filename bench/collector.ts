@@ -13,6 +13,8 @@ export interface Collector {
   /** Tokens of people who have chosen nothing yet. */
   tokens: string[]
   redis: Redis
+  /** The service that stands still; it stores what is queued when it goes on. */
+  whole: { url: string, pause: () => void, resume: () => void }
 }
 
 interface Started { script?: string, environment?: Record<string, string> }
@@ -26,13 +28,15 @@ export async function withCollector<T> (people: number, use: (collector: Collect
     for (let i = 0; i < people; i++) tokens.push((await signIn(whole.url, `person${String(i)}`)).token)
     const socket = join(dir, 'redis', 'redis.sock')
     const collector = await runServer(script, { DATA_DIR: dir, ROLE: 'collector', REDIS_URL: `unix://${socket}`, ...environment })
-    process.kill(whole.pid, 'SIGSTOP') // The queue grows meanwhile: only intake is measured.
+    const pause = (): void => { process.kill(whole.pid, 'SIGSTOP') }
+    const resume = (): void => { process.kill(whole.pid, 'SIGCONT') }
+    pause() // The queue grows meanwhile: only intake is measured.
     const redis = new Redis(socket)
     try {
-      return await use({ url: collector.url, pid: collector.pid, token, tokens, redis })
+      return await use({ url: collector.url, pid: collector.pid, token, tokens, redis, whole: { url: whole.url, pause, resume } })
     } finally {
       redis.disconnect()
-      process.kill(whole.pid, 'SIGCONT')
+      resume()
       process.kill(whole.pid, 'SIGKILL') // Its backlog is of no further use.
       await collector.stop()
       await sleep(500)

@@ -11,6 +11,8 @@ export interface Options {
   codes: number
   /** Accounts of the privacy benchmark. */
   accounts: number
+  /** Events of the backlog benchmark. */
+  backlog: number
   /** Where the flame graph of a profile goes; empty for nowhere. */
   flame: string
   /** Tells how far it is. */

@@ -45,7 +45,7 @@ async function storeThroughService (dir: string, batches: number): Promise<numbe
   return rate
 }
 
-async function storedEvents (url: string): Promise<number> {
+export async function storedEvents (url: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text()
   return Number(/^assent_events_stored_total ([0-9.e+]+)$/m.exec(text)?.[1] ?? 0)
 }
