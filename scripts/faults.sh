@@ -4,6 +4,7 @@ set -eu
 . "$(dirname "$0")/setup.sh"
 need_redis
 want strace
+want faketime
 
 export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-16}"
 exec node test/faults/run.ts "$@"

@@ -28,9 +28,9 @@ export function makeLedgerTable (client: ClickHouseClient, waitMs: number): Ledg
     },
 
     async history (subject, head, limit, beforeRevision) {
-      const deadline = Date.now() + waitMs
+      const deadline = performance.now() + waitMs
       while (await headOf(subjectKey(subject)) < head) {
-        if (Date.now() > deadline) throw new Unavailable('the ledger')
+        if (performance.now() > deadline) throw new Unavailable('the ledger')
         await sleep(50)
       }
       const rows = await readRows<EntryRow>(client,

@@ -79,8 +79,8 @@ async function endLeftover (socketPath: string): Promise<void> {
 }
 
 async function answers (socketPath: string, withinMs: number, hasEnded: () => boolean): Promise<boolean> {
-  const deadline = Date.now() + withinMs
-  while (Date.now() < deadline && !hasEnded()) {
+  const deadline = performance.now() + withinMs
+  while (performance.now() < deadline && !hasEnded()) {
     const redis = probe(socketPath)
     try {
       await redis.connect()

@@ -6,6 +6,7 @@ import type { QueuedBatch } from '../flows/ports.ts'
 import type { StoredBatches } from '../flows/store-events.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
 import { fromJobData, type JobData } from './job-data.ts'
+import { bringForward } from './put-off.ts'
 import { batchKey } from './queued-batches.ts'
 
 export interface EventWorkerOptions {
@@ -35,6 +36,9 @@ const retryFromMs = 200
 const retryToMs = 5000
 /** How often a batch may be started before it is set aside: one that kills the process is found by this. */
 const startsMax = 25
+/** For how long a batch that has failed is put off, at most, and how often it is looked whether one was put off for longer. */
+const putOffMaxMs = 60_000
+const putOffLookMs = 10_000
 
 export function startEventWorker (redis: RedisClient, options: EventWorkerOptions): EventWorker {
   const startedAt = Date.now()
@@ -143,10 +147,16 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
     stalledInterval: 3000,
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     maxStartedAttempts: startsMax,
-    settings: { backoffStrategy: attemptsMade => Math.min(1000 * 2 ** (attemptsMade - 1), 60_000) }
+    settings: { backoffStrategy: attemptsMade => Math.min(1000 * 2 ** (attemptsMade - 1), putOffMaxMs) }
   })
   worker.on('error', error => { if (error.message.includes('lock')) options.onTrouble('lock-lost', error) })
   worker.on('failed', (job, error) => { if (job !== undefined && job.attemptsStarted >= startsMax) options.onTrouble('batch-dead', error) })
+
+  const look = (): void => {
+    bringForward(redis, worker, Date.now() + Math.max(2 * putOffMaxMs, 2 * options.parkMs)).catch(() => {}) // It is looked again.
+  }
+  look()
+  const looking = setInterval(look, putOffLookMs)
 
   const resume = (): void => {
     held = false
@@ -158,6 +168,7 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
     resume,
     async close () {
       closing = true
+      clearInterval(looking)
       resume()
       await worker.close()
     }

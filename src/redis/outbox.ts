@@ -41,11 +41,11 @@ export function makeOutbox<Entry> (redis: RedisClient, kind: string): Outbox<Ent
     },
     async drained (partition, withinMs) {
       const key = keyIn(partition, kind)
-      const deadline = Date.now() + withinMs
+      const deadline = performance.now() + withinMs
       try {
         const [last] = await redis.xrevrange(key, '+', '-', 'COUNT', 1)
         while (last !== undefined && (await redis.xrange(key, '-', last[0], 'COUNT', 1)).length > 0) {
-          if (Date.now() > deadline) throw new Error('still waiting')
+          if (performance.now() > deadline) throw new Error('still waiting')
           await sleep(30)
         }
       } catch (cause) {

@@ -39,8 +39,11 @@ export interface CrowdOptions {
   clients?: number
   /** How long a client rests after a batch, at most. */
   restMsMax?: number
-  /** Whether devices change their mind. */
+  /** Whether devices change their mind, and whether some of those who do have themselves erased. */
   changes?: boolean
+  erasures?: boolean
+  /** Whether 401 means to fetch a token and to come again: a clock is wrong. */
+  freshTokens?: boolean
 }
 
 const analytics = 'product_analytics'
@@ -50,22 +53,24 @@ const refused = { name: 'crash.reported', purpose: 'diagnostics', required: fals
 
 const toldToComeBack = new Set([408, 429, 503])
 
-export async function gatherCrowd (stage: Stage, journal: Journal, random: Random, { devices: count = 8, clients = 6, restMsMax = 60, changes = false }: CrowdOptions = {}): Promise<Crowd> {
+export async function gatherCrowd (stage: Stage, journal: Journal, random: Random, { devices: count = 8, clients = 6, restMsMax = 60, changes = false, erasures: mayErase = true, freshTokens = false }: CrowdOptions = {}): Promise<Crowd> {
   const answers: Crowd['answers'] = new Map()
   const complaints: string[] = []
-  const recent: Array<Record<string, unknown> & { token: string }> = []
+  const recent: Array<{ device: Device, batch: Record<string, unknown> }> = []
   const erasures: Array<{ id: string, device: Device }> = []
   let acknowledged = 0
   let stopping = false
   let abandoned = false
   const because = { 'purpose-of-use': 'a request by letter' }
 
+  const mayComeBack = (status: number): boolean => toldToComeBack.has(status) || (freshTokens && status === 401)
+
   /** Asks again until the answer is the one that is wanted: what a person's settings page does. */
   const insist = async (wanted: number, ask: () => Promise<Answer>): Promise<Answer> => {
     while (!abandoned) {
       const answer = await ask().catch(() => undefined)
       if (answer?.status === wanted) return answer
-      if (answer !== undefined && !toldToComeBack.has(answer.status)) throw new Error(`instead of ${String(wanted)} came ${String(answer.status)}: ${JSON.stringify(answer.body)}`)
+      if (answer !== undefined && !mayComeBack(answer.status)) throw new Error(`instead of ${String(wanted)} came ${String(answer.status)}: ${JSON.stringify(answer.body)}`)
       await sleep(50)
     }
     throw new Error('the scenario has ended')
@@ -75,11 +80,16 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
     (await insist(200, async () => await stage.people.call('POST', '/dev/token', { body: { expires_in: 31_536_000, ...claims } }))).body['access_token'] as string
   const admin = await tokenOf({ sub: 'team', scope: 'privacy:admin privacy:read' })
 
+  const renew = async (device: Device): Promise<void> => {
+    device.token = await tokenOf({ device_id: device.id, scope: 'telemetry:write settings' })
+  }
+
   const newDevice: Crowd['newDevice'] = async (id = `pc-${randomUUID()}`) => {
-    const token = await tokenOf({ device_id: id, scope: 'telemetry:write settings' })
-    await insist(200, async () => await stage.people.call('PUT', `/v1/devices/${id}/privacy`, { token, body: { [analytics]: 'granted' } }))
+    const device: Device = { id, token: '', says: 'yes' }
+    await renew(device)
+    await insist(200, async () => await stage.people.call('PUT', `/v1/devices/${id}/privacy`, { token: device.token, body: { [analytics]: 'granted' } }))
     journal.write({ what: 'permitted', who: id, purpose: analytics })
-    return { id, token, says: 'yes' }
+    return device
   }
 
   const newBatch = (device: Device): Record<string, unknown> => {
@@ -97,10 +107,10 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
     return batch
   }
 
-  const send = async (token: string, batch: Record<string, unknown>): Promise<void> => {
+  const send = async (device: Device, batch: Record<string, unknown>): Promise<void> => {
     for (let waitMs = 20; !abandoned; waitMs = Math.min(waitMs * 2, 500)) {
       const collector = random.pick(stage.collectors)
-      const answer = await sendOnce(collector, token, batch).catch(() => undefined)
+      const answer = await sendOnce(collector, device.token, batch).catch(() => undefined)
       answers.set(answer?.status ?? 'none', (answers.get(answer?.status ?? 'none') ?? 0) + 1)
       if (answer?.status === 202) {
         const { results } = JSON.parse(answer.text) as { results: Array<{ id: string, outcome: string, reason: string }> }
@@ -108,7 +118,8 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
         acknowledged++
         return
       }
-      if (answer !== undefined && !toldToComeBack.has(answer.status)) complaints.push(`a batch was answered ${String(answer.status)}: ${answer.text}`)
+      if (freshTokens && answer?.status === 401) await renew(device)
+      else if (answer !== undefined && !mayComeBack(answer.status)) complaints.push(`a batch was answered ${String(answer.status)}: ${answer.text}`)
       else if (answer?.retryAfter === null && answer.status !== 408) complaints.push(`a ${String(answer.status)} does not say when to come back`)
       await sleep(waitMs)
     }
@@ -116,8 +127,8 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
 
   const post: Crowd['post'] = async device => {
     const batch = newBatch(device)
-    await send(device.token, batch)
-    recent.push({ ...batch, token: device.token })
+    await send(device, batch)
+    recent.push({ device, batch })
     if (recent.length > 20) recent.shift()
     return (batch['events'] as Array<{ id: string, name: string }>).filter(({ name }) => name !== refused.name).map(({ id }) => id)
   }
@@ -163,7 +174,7 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
       const index = random.between(0, devices.length - 1)
       const device = devices[index]!
       if (device.says === 'no') devices[index] = await newDevice()
-      else if (random.next() < 0.8) await withdraw(device)
+      else if (!mayErase || random.next() < 0.8) await withdraw(device)
       else {
         devices[index] = await newDevice()
         await erase(device)
@@ -185,7 +196,7 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
       }
     },
     async repeat (batches) {
-      for (const { token, ...batch } of recent.slice(-batches)) await send(token, batch)
+      for (const { device, batch } of recent.slice(-batches)) await send(device, batch)
     },
     async stop () {
       stopping = true

@@ -1,6 +1,7 @@
 /** `npm run test:faults`: makes faults, and holds what is stored against what was promised. */
 import { parseArgs } from 'node:util'
 import type { Form, Outcome, Scenario } from './scene.ts'
+import { clock } from './scenarios/clock.ts'
 import { consent } from './scenarios/consent.ts'
 import { controls } from './scenarios/controls.ts'
 import { crashPoints } from './scenarios/crash-points.ts'
@@ -13,7 +14,7 @@ import { redisDisk } from './scenarios/redis-disk.ts'
 import { settings } from './scenarios/settings.ts'
 import { renderTable, type Row } from './table.ts'
 
-const scenarios: readonly Scenario[] = [...kills, ...consent, ...settings, ...eachStep, ...crashPoints, ...outages, ...poison, ...redisDisk, ...power, ...controls]
+const scenarios: readonly Scenario[] = [...kills, ...consent, ...settings, ...eachStep, ...crashPoints, ...outages, ...poison, ...redisDisk, ...power, ...clock, ...controls]
 
 const help = `Usage: npm run test:faults -- [--only=NAME,NAME] [--kills=100] [--short] [--seed=N]
 

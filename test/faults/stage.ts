@@ -36,6 +36,8 @@ export interface StageOptions {
   /** Directories that lie elsewhere, on a disk of their own. */
   folder?: string
   redis?: RedisServerOptions
+  /** More settings of the process of a role. */
+  settingsOf?: (role: string) => Record<string, string>
 }
 
 const root = join(import.meta.dirname, '..', '..')
@@ -69,7 +71,7 @@ export async function setApart (options: StageOptions = {}): Promise<Apart> {
     root: options.root ?? root,
     environment: { DATA_DIR: join(folder, 'data'), RATE_LIMITS: 'off', REDIS_URL: `unix://${redis.socket}`, CLICKHOUSE_URL: clickhouse.url, CLICKHOUSE_TIMEOUT: '5s', ...options.environment }
   }
-  const inRole = (ROLE: string): ServiceProcess => makeServiceProcess({ ...launch, environment: { ...launch.environment, ROLE } })
+  const inRole = (ROLE: string): ServiceProcess => makeServiceProcess({ ...launch, environment: { ...launch.environment, ...options.settingsOf?.(ROLE), ROLE } })
   const api = inRole('api')
   const writer = inRole('writer')
   const collectors = Array.from({ length: options.collectors ?? 1 }, () => inRole('collector'))
