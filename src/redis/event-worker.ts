@@ -6,7 +6,7 @@ import type { QueuedBatch } from '../flows/ports.ts'
 import type { StoredBatches } from '../flows/store-events.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
 import { fromJobData, type JobData } from './job-data.ts'
-import { bringForward } from './put-off.ts'
+import { bringForward, shortenExpiries } from './put-off.ts'
 import { batchKey } from './queued-batches.ts'
 
 export interface EventWorkerOptions {
@@ -39,6 +39,9 @@ const startsMax = 25
 /** For how long a batch that has failed is put off, at most, and how often it is looked whether one was put off for longer. */
 const putOffMaxMs = 60_000
 const putOffLookMs = 10_000
+const lockMs = 6000
+/** How often it is looked for batches of writers that have died. */
+const stalledLookMs = 3000
 
 export function startEventWorker (redis: RedisClient, options: EventWorkerOptions): EventWorker {
   const startedAt = Date.now()
@@ -143,8 +146,8 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
     connection: redis,
     prefix: queuePrefix,
     concurrency: 400,
-    lockDuration: 6000,
-    stalledInterval: 3000,
+    lockDuration: lockMs,
+    stalledInterval: stalledLookMs,
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     maxStartedAttempts: startsMax,
     settings: { backoffStrategy: attemptsMade => Math.min(1000 * 2 ** (attemptsMade - 1), putOffMaxMs) }
@@ -153,7 +156,9 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
   worker.on('failed', (job, error) => { if (job !== undefined && job.attemptsStarted >= startsMax) options.onTrouble('batch-dead', error) })
 
   const look = (): void => {
-    bringForward(redis, worker, Date.now() + Math.max(2 * putOffMaxMs, 2 * options.parkMs)).catch(() => {}) // It is looked again.
+    bringForward(redis, worker, Date.now() + Math.max(2 * putOffMaxMs, 2 * options.parkMs))
+      .then(async () => { await shortenExpiries(redis, lockMs, stalledLookMs) })
+      .catch(() => {}) // It is looked again.
   }
   look()
   const looking = setInterval(look, putOffLookMs)
