@@ -28,8 +28,8 @@ export interface IntakeGateOptions {
 /** As long as clients are told to wait for what passes, unless there is room before. Others may share a connection: a denial waits no longer. */
 const holdMaxMs = 1000
 const lookEveryMs = 50
-/** Who was let in may find another in the place that was meant for it: it goes in all the same, up to this multiple of what is taken. */
-const overfullShare = 1.5
+/** Up to this multiple of what is taken of others. */
+const overfullShare = 2
 
 /** Its hooks run in one go: what a stream tells between two of them would be lost. */
 export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed }: IntakeGateOptions): void {
@@ -43,10 +43,16 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
     return now
   }
 
+  /** Those that are held go in up to a higher mark than others: else who was just answered would always be there before them. */
+  const takesHeld = (): boolean => {
+    const reason = findOverload(load, limits)?.reason
+    return reason === undefined || (reason === 'batches-in-hand' && load.batchesInHand < overfullShare * limits.batchesInHandMax)
+  }
   const connections = makeHeldConnections(holdMaxMs, () => performance.now())
   const looking = setInterval(() => {
     connections.letGoOverdue()
-    if (findOverload(load, limits) === undefined) connections.letIn(limits.batchesInHandMax - load.batchesInHand)
+    // While batches are answered, each of them makes room for one.
+    if (load.batchesInHand === 0 && takesHeld()) connections.letIn(limits.batchesInHandMax)
   }, lookEveryMs)
   looking.unref()
   app.addHook('onClose', async () => { clearInterval(looking) })
@@ -55,7 +61,7 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
   app.addHook('onRequest', (request, reply, done) => {
     const overload = request.routeOptions.config.sheds === true ? findOverload(load, limits) : undefined
     const { socket } = request.raw
-    if (overload === undefined || (overload.reason === 'batches-in-hand' && connections.usePass(socket) && load.batchesInHand < overfullShare * limits.batchesInHandMax)) {
+    if (overload === undefined || (connections.usePass(socket) && takesHeld())) {
       done()
       return
     }
@@ -102,7 +108,7 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
       if (inHand.bytes > 0) hold(inHand.subject, -inHand.bytes)
       if (inHand.arrived) {
         load.batchesInHand--
-        if (findOverload(load, limits) === undefined) connections.letIn(1)
+        if (takesHeld()) connections.letIn(1)
       }
       // A connection that is closed while its client still sends may lose the answer. What remains is read and dropped.
       if (inHand.stays) reply.removeHeader('connection')
