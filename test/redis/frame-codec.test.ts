@@ -9,7 +9,7 @@ const sentAt = receivedAt - 60_000
 /** A batch of two kinds; `count` rows each. */
 function makeRows (count: number): BatchRows {
   const frame = (name: string, entry: string | null, properties: (index: number) => string): BatchRows['frames'][number] => ({
-    name, version: 2, purpose: 'product_analytics', reason: 'account_granted', consentEntry: entry, fieldPurposes: ['diagnostics'], firstCapturedAt: receivedAt - 5000,
+    name, version: 2, purpose: 'product_analytics', reason: 'account_granted', consentEntry: entry, fieldPurposes: ['diagnostics'], firstCapturedAt: receivedAt - (count - 1),
     eventIds: Array.from({ length: count }, () => randomUUID()),
     occurredAt: Array.from({ length: count }, (_, index) => sentAt - index),
     capturedAt: Array.from({ length: count }, (_, index) => receivedAt - index),
