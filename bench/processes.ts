@@ -17,7 +17,7 @@ const oneCrowd = { RATE_LIMIT_PER_SUBJECT: '10000000', RATE_LIMIT_PER_ADDRESS: '
 
 /** Runs a script of this project and waits for the line that names its address. */
 export async function runServer (script: string, environment: Record<string, string> = {}): Promise<Running> {
-  const child = spawn(process.execPath, [...(environment['ROLE'] === 'collector' ? (process.env['ZZ_ARGS'] ?? '').split(' ').filter(x => x !== '') : []), script], {
+  const child = spawn(process.execPath, [script], {
     env: { ...process.env, UV_THREADPOOL_SIZE: '16', LOG_LEVEL: 'error', PORT: '0', ...oneCrowd, ...environment }, stdio: ['ignore', 'pipe', 'inherit']
   })
   const kill = (): void => { child.kill('SIGKILL') } // Also when the benchmark fails half-way, or the child is paused.
