@@ -5,6 +5,7 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { z } from 'zod'
 import { accountWideSinceDefault, type Catalog, type EventDefinition, type GatedField, type Product, type Purpose } from '../domain/catalog.ts'
 import { loadNotices } from './load-notices.ts'
+import { usualFormOf } from './usual-form.ts'
 import { check, pointerOf, readChecked, readJson, refuseRepeats } from './read-file.ts'
 
 const purposeId = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/)
@@ -106,6 +107,7 @@ function readEvent ({ path, name, version }: EventFile, content: unknown, purpos
   header.examples.forEach((example, index) => {
     if (!validate(example)) throw new Error(`${path}: example ${String(index)} is not valid: ${describeFault(validate.errors)}`)
   })
+  const usualForm = usualFormOf(schema)
   return {
     name,
     version,
@@ -115,7 +117,12 @@ function readEvent ({ path, name, version }: EventFile, content: unknown, purpos
     justification: header['x-justification'],
     gatedFields,
     schema,
-    findFault: properties => validate(properties) ? undefined : describeFault(validate.errors)
+    findFault: properties => validate(properties) ? undefined : describeFault(validate.errors),
+    findUsualEnd (text, from) {
+      if (usualForm === undefined) return -1
+      usualForm.lastIndex = from
+      return usualForm.test(text) ? usualForm.lastIndex : -1
+    }
   }
 }
 

@@ -10,7 +10,7 @@ export function makeIntake ({ config, catalog, consents, devices, secrets, now, 
   const acceptEvents = makeAcceptEvents({
     catalog, consents, devices, queue, frameCodec: makeFrameCodec(), pseudonym: makePseudonym(secrets.pseudonymKey), eventAgeMaxMs: config.MAX_EVENT_AGE, now, newId
   })
-  return makeTakeBatch(acceptEvents, {
+  return makeTakeBatch(acceptEvents, catalog, {
     wireBytesMax: config.BATCH_BYTES_MAX,
     inflatedBytesMax: config.BATCH_INFLATED_BYTES_MAX,
     eventsPerBatchMax: config.BATCH_EVENTS_MAX,

@@ -42,6 +42,8 @@ export interface EventDefinition {
   schema: Readonly<Record<string, unknown>>
   /** Says what is wrong with an event's properties, without quoting any value; undefined when nothing is. */
   findFault: (properties: unknown) => string | undefined
+  /** Where properties end that begin at a place of a text and are valid as they are written; -1 where only reading them can tell. */
+  findUsualEnd: (text: string, from: number) => number
 }
 
 export interface Catalog {

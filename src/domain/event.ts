@@ -13,7 +13,15 @@ export interface SentEvent {
   name: string
   version: number
   occurredAt: number
-  properties: Record<string, unknown>
+  /** Undefined where they were found valid as they are written, and nobody had to read them. */
+  properties: Record<string, unknown> | undefined
+  /** The properties as JSON.stringify writes them, where they came so. */
+  text?: string
+}
+
+/** The properties of an event, read if they were not yet. */
+export function propertiesOf ({ properties, text = '{}' }: SentEvent): Record<string, unknown> {
+  return properties ?? JSON.parse(text) as Record<string, unknown>
 }
 
 /** One element of a batch: an event, or why it is none. `id` is what could be read of its id. */

@@ -1,7 +1,7 @@
 /** What becomes of one event: judged by the catalogue first, then by consent, its gated fields each by their own purpose. */
 import type { EventDefinition } from './catalog.ts'
 import { decide, type AcceptReason, type DropReason, type Permission } from './consent.ts'
-import type { RejectReason, SentEvent } from './event.ts'
+import { propertiesOf, type RejectReason, type SentEvent } from './event.ts'
 
 export type PermissionOf = (purposeId: string) => Permission
 
@@ -13,7 +13,8 @@ export type Judgement =
     reason: AcceptReason
     entry: string | null
     definition: EventDefinition
-    properties: Record<string, unknown>
+    /** The properties that may be kept, as JSON text. */
+    text: string
     /** Pointers of the gated fields that were taken out. */
     stripped: readonly string[]
     /** The purposes of the gated fields that are still in. */
@@ -29,12 +30,17 @@ export function judgeEvent (
 ): Judgement {
   if (definition === undefined) return { outcome: 'rejected', reason: 'unknown_event' }
   if (capturedAt < oldest) return { outcome: 'rejected', reason: 'too_old' }
-  const fault = definition.findFault(event.properties)
+  const fault = event.properties === undefined ? undefined : definition.findFault(event.properties)
   if (fault !== undefined) return { outcome: 'rejected', reason: 'invalid_properties', detail: fault }
   const decision = decide(permissionOf(definition.purpose.id), capturedAt, event.occurredAt)
   if (decision.outcome === 'dropped') return decision
-  const fields = stripFields(definition, event.properties, permissionOf, capturedAt)
-  return { outcome: 'accepted', reason: decision.reason, entry: decision.entry, definition, ...fields }
+  const { reason, entry } = decision
+  if (definition.gatedFields.length === 0) {
+    return { outcome: 'accepted', reason, entry, definition, text: event.text ?? JSON.stringify(event.properties), stripped: none, fieldPurposes: none }
+  }
+  const { properties, stripped, fieldPurposes } = stripFields(definition, propertiesOf(event), permissionOf, capturedAt)
+  const text = stripped.length > 0 ? undefined : event.text
+  return { outcome: 'accepted', reason, entry, definition, text: text ?? JSON.stringify(properties), stripped, fieldPurposes }
 }
 
 const none: readonly string[] = []
@@ -43,7 +49,6 @@ const none: readonly string[] = []
 export function stripFields (
   definition: EventDefinition, properties: Record<string, unknown>, permissionOf: PermissionOf, capturedAt: number
 ): { properties: Record<string, unknown>, stripped: readonly string[], fieldPurposes: readonly string[] } {
-  if (definition.gatedFields.length === 0) return { properties, stripped: none, fieldPurposes: none }
   let kept = properties
   const stripped: string[] = []
   const fieldPurposes: string[] = []

@@ -95,7 +95,7 @@ function judgeBatch (
     const judged = judgeEvent(definition, permissionOf, event, captured, oldest)
     if (judged.outcome !== 'accepted') return judged
     acceptedIds.add(event.id)
-    sorter.add(event, captured, JSON.stringify(judged.properties), judged)
+    sorter.add(event, captured, judged.text, judged)
     return { outcome: 'accepted', reason: judged.reason, stripped: judged.stripped }
   }
 

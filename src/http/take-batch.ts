@@ -1,5 +1,6 @@
 /** A posted batch, from its body to the text of its answer. */
 import type { Caller } from '../domain/caller.ts'
+import type { Catalog } from '../domain/catalog.ts'
 import type { DecisionCount } from '../domain/event.ts'
 import type { AcceptEvents, EventResult } from '../flows/accept-events.ts'
 import type { BatchOwner } from '../flows/ports.ts'
@@ -23,13 +24,13 @@ export interface TakenBatch { answer: string, counts: readonly DecisionCount[] }
 /** Resolves once what was accepted is durable. Throws a `Problem`, or `Unavailable`, and then nothing of the batch was kept. */
 export type TakeBatch = (posted: PostedBatch) => Promise<TakenBatch>
 
-export function makeTakeBatch (acceptEvents: AcceptEvents, limits: BatchLimits): TakeBatch {
+export function makeTakeBatch (acceptEvents: AcceptEvents, catalog: Catalog, limits: BatchLimits): TakeBatch {
   return async ({ body, encoding, poster }) => {
     const bytes = await inflateBody(body, encoding, limits)
     const { batchId, accepted, dropped, rejected, results, counts, revision, stop } = await acceptEvents(
       { ...poster, deviceId: poster.deviceId ?? findDeviceId(bytes) },
       () => {
-        const { batch, deviceId } = readBatch(bytes, limits)
+        const { batch, deviceId } = readBatch(catalog, bytes, limits)
         return { owner: ownerOf(poster, deviceId), batch }
       }
     )
