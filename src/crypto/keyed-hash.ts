@@ -23,10 +23,24 @@ export function makeDigest (): { update: (bytes: string | Uint8Array) => void, h
   return { update: bytes => { hash.update(bytes) }, hex: () => hash.digest('hex') }
 }
 
-/** Stands for an account or a device where nobody should see which: 128 bits in hex; empty for none. */
+/** Of accounts and devices, how many are remembered. */
+const pseudonymsMax = 10_000
+
+/** Stands for an account or a device where nobody should see which: 128 bits in hex; empty for none. Those that come often are remembered. */
 export function makePseudonym (key: Buffer): (kind: 'account' | 'device', id: string | undefined) => string {
   const ready = createSecretKey(key)
-  return (kind, id) => id === undefined ? '' : hmacHex(ready, `${kind}:${id}`).slice(0, 32)
+  const known = new Map<string, string>()
+  return (kind, id) => {
+    if (id === undefined) return ''
+    const name = `${kind}:${id}`
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const pseudonym = hmacHex(ready, name).slice(0, 32)
+    const [oldest] = known.keys()
+    if (known.size >= pseudonymsMax && oldest !== undefined) known.delete(oldest)
+    known.set(name, pseudonym)
+    return pseudonym
+  }
 }
 
 /** Compares two hashes of the same length in constant time. */

@@ -35,12 +35,17 @@ export function judgeEvent (
   const decision = decide(permissionOf(definition.purpose.id), capturedAt, event.occurredAt)
   if (decision.outcome === 'dropped') return decision
   const { reason, entry } = decision
-  if (definition.gatedFields.length === 0) {
+  if (!mayHoldGatedFields(definition, event)) {
     return { outcome: 'accepted', reason, entry, definition, text: event.text ?? JSON.stringify(event.properties), stripped: none, fieldPurposes: none }
   }
   const { properties, stripped, fieldPurposes } = stripFields(definition, propertiesOf(event), permissionOf, capturedAt)
   const text = stripped.length > 0 ? undefined : event.text
   return { outcome: 'accepted', reason, entry, definition, text: text ?? JSON.stringify(properties), stripped, fieldPurposes }
+}
+
+/** Whether it is worth reading the properties for: their text tells of most that no gated field is among them. */
+function mayHoldGatedFields ({ gatedFields }: EventDefinition, { text }: SentEvent): boolean {
+  return gatedFields.some(({ path }) => text?.includes(`"${path.at(-1) ?? ''}":`) ?? true)
 }
 
 const none: readonly string[] = []

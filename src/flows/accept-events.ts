@@ -70,7 +70,7 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       product: product.name,
       release: product.release,
       receivedAt,
-      body: rows.frames.length === 0 ? '' : await deps.frameCodec.pack(rows),
+      body: rows.frames.length === 0 ? '' : deps.frameCodec.pack(rows),
       counts: taken.counts
     })
     return taken

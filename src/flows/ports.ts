@@ -113,7 +113,7 @@ export interface SeenDevice {
 
 /** Packs and unpacks the rows of a batch. */
 export interface FrameCodec {
-  pack: (rows: BatchRows) => Promise<string>
+  pack: (rows: BatchRows) => string
   /** Throws when they cannot be read. */
   unpack: (batch: Pick<QueuedBatch, 'body' | 'receivedAt'>) => BatchRows
 }
