@@ -80,18 +80,17 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   registerTraces(app, options.startTrace)
   // Node would refuse it by itself; so it meets what every request meets.
   app.server.on('checkExpectation', (request, response) => { app.routing(request, response) })
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     brokenRequests.note(reply.raw)
     reply.raw.setTimeout(timeouts.stalledAnswerMs, () => { closeStalledReader(request.raw.socket) })
     reply.headers(answerHeaders)
     if (options.isStopping()) reply.header('connection', 'close')
-    refuseHosts(request)
-    refuseExpectation(request)
-    refuseLongAddress(request)
+    done(refusalOfHosts(request) ?? refusalOfExpectation(request) ?? refusalOfLongAddress(request))
   })
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none'
     options.onAnswer({ method: request.method, route, status: reply.statusCode, durationMs: reply.elapsedTime })
+    done()
   })
   registerErrors(app)
   registerWaitingRequests(app)
@@ -130,20 +129,21 @@ function closeStalledReader (socket: Socket): void {
 }
 
 /** A request names the host it is for, and one only (RFC 9112 section 3.2): what stands in between may have looked at the other. */
-function refuseHosts ({ raw }: FastifyRequest): void {
+function refusalOfHosts ({ raw }: FastifyRequest): Problem | undefined {
   const hosts = raw.headersDistinct['host']?.length ?? 0
-  if (hosts > 1 || (hosts === 0 && raw.httpVersion !== '1.0')) throw new Problem('invalid-request', { headers: { connection: 'close' } })
+  if (hosts > 1 || (hosts === 0 && raw.httpVersion !== '1.0')) return new Problem('invalid-request', { headers: { connection: 'close' } })
+  return undefined
 }
 
 /** An Expect header that Node does not know (RFC 9110 section 10.1.1). */
-function refuseExpectation ({ raw }: FastifyRequest): void {
+function refusalOfExpectation ({ raw }: FastifyRequest): Problem | undefined {
   const { expect } = raw.headers
-  if (expect === undefined || raw.httpVersion !== '1.1' || /(?:^|\W)100-continue(?:$|\W)/i.test(expect)) return
-  throw new Problem('expectation-failed', { headers: { connection: 'close' } })
+  if (expect === undefined || raw.httpVersion !== '1.1' || /(?:^|\W)100-continue(?:$|\W)/i.test(expect)) return undefined
+  return new Problem('expectation-failed', { headers: { connection: 'close' } })
 }
 
-function refuseLongAddress ({ params }: FastifyRequest): void {
-  if (Object.values(params ?? {}).some(value => String(value).length > paramLengthMax)) throw new Problem('uri-too-long')
+function refusalOfLongAddress ({ params }: FastifyRequest): Problem | undefined {
+  return Object.values(params ?? {}).some(value => String(value).length > paramLengthMax) ? new Problem('uri-too-long') : undefined
 }
 
 /** An address that is not UTF-8 is no route's; the router would answer it past every hook. */
