@@ -120,7 +120,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     const [redisAnswers, whole, clickhouseAnswers, pending] = await Promise.all([
       redis.ping().then(() => true, () => false),
       isWhole(redis).catch(() => false),
-      clickhouse?.client.ping().then(({ success }) => success),
+      clickhouse?.answers(),
       queue.depth().then(depth => depth.pending, () => null)
     ])
     return { stopping: stopping.yes, redis: redisAnswers, whole, clickhouse: clickhouseAnswers ?? null, pending }
