@@ -39,6 +39,7 @@ import type { Parts } from './parts.ts'
 import { guardState, isWholeOrNew, rebuildIfBehind } from './rebuild.ts'
 import { makePeopleRoutes } from './people-routes.ts'
 import { makeReadiness } from './readiness.ts'
+import { share } from './share.ts'
 import { makeTeamRoutes } from './team-routes.ts'
 import { openTracing } from './tracing.ts'
 import { startWriter } from './writer.ts'
@@ -116,7 +117,8 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const queue = makeEventQueue(redis)
   const mailQueue = makeMailQueue(redis)
   closers.push(queue.close, mailQueue.close)
-  const readiness = makeReadiness({ role: config.ROLE, redis, clickhouse, pending: queue.pending, isStopping: () => stopping.yes })
+  // Anybody may ask, and as often as they like.
+  const readiness = share(makeReadiness({ role: config.ROLE, redis, clickhouse, pending: queue.pending, isStopping: () => stopping.yes }))
   const metrics = makeMetrics({
     ready: async () => (await readiness()).ready,
     queueDepth: queue.depth,
@@ -138,10 +140,11 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   }
 
   const routes: FastifyPluginAsync[] = []
-  const metricsServer = config.METRICS_PORT === undefined || renderAll !== undefined ? undefined : makeMetricsServer(metrics.render)
+  const render = renderAll ?? share(metrics.render)
+  const metricsServer = config.METRICS_PORT === undefined || renderAll !== undefined ? undefined : makeMetricsServer(render)
   routes.push(operatorRoutes({
     readiness,
-    metrics: config.METRICS_PORT === undefined ? renderAll ?? metrics.render : undefined
+    metrics: config.METRICS_PORT === undefined ? render : undefined
   }))
 
   if (collects) {
