@@ -64,6 +64,17 @@ t.test('an address may make so many requests, whoever it says that it is', async
   t.equal((await service.call('GET', '/health/live')).status, 200)
 })
 
+t.test('what an address is refused for asking too much leaves no row of the team\'s calls: a stranger would fill Redis with them', async t => {
+  const service = await startTestService(t, { ...limited, RATE_LIMIT_PER_ADDRESS: '30', TRUST_PROXY: '127.0.0.1' })
+  const flood = async (): Promise<Answer> => await service.call('GET', '/v1/privacy/nope', { token: 'no.token.at-all', headers: { 'purpose-of-use': 'a flood', 'x-forwarded-for': '203.0.113.9' } })
+  const recorded = async (status: number): Promise<number> => await service.count(`access_log FINAL WHERE purpose_of_use = 'a flood' AND status = ${String(status)}`)
+  const taken = (await untilRefused(100, flood)).length - 1
+  await Promise.all(Array.from({ length: 50 }, flood))
+  // This test's own address has the same limit.
+  await eventually('the calls that were looked at are on record', async () => await recorded(404).catch(() => 0) >= taken)
+  await eventually('the others are counted', async () => await recorded(429).then(rows => { t.equal(rows, 0); return true }, () => false))
+})
+
 t.test('behind a trusted proxy an address is the one that the proxy tells; of IPv6, its network', async t => {
   const service = await startTestService(t, { ...limited, RATE_LIMIT_PER_ADDRESS: '30', TRUST_PROXY: '127.0.0.1' })
   const from = async (address: string): Promise<Answer> => await service.call('GET', '/v1/catalog', { headers: { 'x-forwarded-for': address } })
