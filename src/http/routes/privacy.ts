@@ -1,4 +1,5 @@
 /** Where people see and change what they agree to. */
+import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -99,12 +100,20 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
       throw needsVerification(outcome.reason === 'verification-spent' ? 'verification-spent' : 'verification-required')
     })
 
-    app.post('/v1/me/privacy/stop', {
-      config: { scope: 'settings', unlimited: true, problems: ['account-required'] },
-      schema: { summary: 'Stop all optional collection, at once', tags, response: { 200: changedShape } }
-    }, async (request, reply) => {
-      const { settings, entries } = await changeSettings.stop(personOfRequest(request))
-      return await answer(reply, settings, entries)
+    await app.register(async stopping => {
+      // A no is heard whatever a client sends along with it: many say that they send JSON, and send nothing.
+      stopping.removeAllContentTypeParsers()
+      stopping.addContentTypeParser('*', (_request: unknown, body: Readable, done: (error: null) => void) => {
+        body.resume()
+        done(null)
+      })
+      stopping.post('/v1/me/privacy/stop', {
+        config: { scope: 'settings', unlimited: true, problems: ['account-required'] },
+        schema: { summary: 'Stop all optional collection, at once', tags, response: { 200: changedShape } }
+      }, async (request, reply) => {
+        const { settings, entries } = await changeSettings.stop(personOfRequest(request))
+        return await answer(reply, settings, entries)
+      })
     })
 
     app.get('/v1/me/privacy/history', {
