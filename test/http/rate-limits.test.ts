@@ -37,6 +37,9 @@ t.test('an account may make so many requests, and others are not touched by it',
     token: ada.token, body: { account: { product_analytics: decision } }, headers: { 'if-match': etag, 'verification-token': change }
   })
   isProblem(t, await patch('granted'), 429, 'rate-limited', '/v1/me/privacy')
+  for (const body of [{}, { account: {} }, { account: ['denied'], devices: 1 }, [], 7, { account: Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`p${String(n)}`, 'denied'])) }]) {
+    isProblem(t, await service.call('PATCH', '/v1/me/privacy', { token: ada.token, body, headers: { 'if-match': etag } }), 429, 'rate-limited', '/v1/me/privacy', JSON.stringify(body).slice(0, 60))
+  }
   t.equal((await patch('denied')).status, 200, 'a denial gets through')
   t.equal((await service.call('POST', '/v1/me/privacy/stop', { token: ada.token })).status, 200)
   for (const path of ['/health/live', '/health/ready', '/metrics']) t.equal((await fetch(service.service.url + path)).status, 200, path)
