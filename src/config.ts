@@ -18,6 +18,8 @@ const flag = z.enum(['0', '1']).transform(value => value === '1')
 const url = (...protocols: string[]): z.ZodType<string> => z.url({ protocol: new RegExp(`^(?:${protocols.join('|')})$`), hostname: /./, error: `must be a URL of ${protocols.join(' or ')}` })
 const key = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, 'must be 32 bytes in base64').transform(text => Buffer.from(text, 'base64'))
 const text = z.string().min(1)
+/** No mail server takes letters from it. */
+const noSender = 'no-reply@assent.invalid'
 /** What a range of proxies may be called, beside its addresses. */
 const namedNetworks = ['loopback', 'linklocal', 'uniquelocal']
 
@@ -52,7 +54,7 @@ const shape = z.object({
   CLICKHOUSE_COMPRESSION: flag.default(true),
   CLICKHOUSE_TIMEOUT: within(1000, 3_600_000).default(30_000),
   SMTP_URL: url('smtp', 'smtps').optional(),
-  MAIL_FROM: z.email().default('no-reply@assent.invalid'),
+  MAIL_FROM: z.email().default(noSender),
   ISSUERS_FILE: text.optional(),
   REGION_POLICY_FILE: text.optional(),
   LEDGER_CHECKPOINT_EVERY: within(1000, timerMaxMs).default(3_600_000),
@@ -153,6 +155,7 @@ function findConflicts (settings: Settings): string[] {
 function findMissingInProduction (settings: Settings): string[] {
   const needed = ['ISSUERS_FILE', 'SMTP_URL', 'PRIVACY_CONTACT', 'PSEUDONYM_KEY', 'LEDGER_KEY', 'VERIFICATION_PEPPER', 'SEAL_KEYS', 'VERIFICATION_KEYS_FILE'] as const
   const problems = needed.filter(name => settings[name] === undefined).map(name => `${name} must be set in production`)
+  if (settings.MAIL_FROM === noSender) problems.push('MAIL_FROM must be set in production')
   if (settings.DEV_TOOLS === 'on') problems.push('DEV_TOOLS must not be on in production')
   if (settings.RECOVERY_DELAY === 0) problems.push('RECOVERY_DELAY must not be 0 in production')
   if (settings.RATE_LIMITS === 'off') problems.push('RATE_LIMITS must not be off in production')

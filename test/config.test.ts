@@ -7,8 +7,8 @@ import { ConfigError, readConfig, variableNames } from '../src/config.ts'
 const key = (): string => randomBytes(32).toString('base64')
 
 const production: Record<string, string> = {
-  NODE_ENV: 'production', ISSUERS_FILE: 'issuers.json', SMTP_URL: 'smtps://mail.example', PRIVACY_CONTACT: 'privacy@example.com', PSEUDONYM_KEY: key(),
-  LEDGER_KEY: key(), VERIFICATION_PEPPER: key(), SEAL_KEYS: `one:${key()}`, VERIFICATION_KEYS_FILE: 'keys.json'
+  NODE_ENV: 'production', ISSUERS_FILE: 'issuers.json', SMTP_URL: 'smtps://mail.example', PRIVACY_CONTACT: 'privacy@example.com', MAIL_FROM: 'no-reply@example.com',
+  PSEUDONYM_KEY: key(), LEDGER_KEY: key(), VERIFICATION_PEPPER: key(), SEAL_KEYS: `one:${key()}`, VERIFICATION_KEYS_FILE: 'keys.json'
 }
 
 /** The lines in which an environment is refused; none when it is not. */

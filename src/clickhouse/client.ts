@@ -23,6 +23,8 @@ export interface ClickHouse {
   client: ClickHouseClient
   /** Reads only, within limits of time, memory and rows. */
   reader: ClickHouseClient
+  /** Whether it answers, within two seconds where it is remote. */
+  answers: () => Promise<boolean>
   close: () => Promise<void>
 }
 
@@ -31,6 +33,8 @@ export function isClickHouseError (error: unknown): error is ClickHouseError {
   return error instanceof Error && 'type' in error && 'code' in error && typeof error.code === 'string' && /^[0-9]+$/.test(error.code)
 }
 
+/** A server that hangs is asked by probes and scrapes, which wait less long than a query may. */
+const answeredWithinMs = 2000
 const readerLimits = { max_execution_time: 30, max_memory_usage: '2000000000', max_result_rows: '1000000' } as const
 
 export function connectRemote (options: RemoteOptions): ClickHouse {
@@ -47,7 +51,12 @@ export function connectRemote (options: RemoteOptions): ClickHouse {
   const exact = options.cluster === undefined ? { write: {}, read: {} } : onReplicas
   const client = createClient({ ...shared, clickhouse_settings: exact.write })
   const reader = createClient({ ...shared, ...options.reader, clickhouse_settings: { readonly: '1', ...readerLimits, ...exact.read } })
-  return { client, reader, close: async () => { await Promise.all([client.close(), reader.close()]) } }
+  return {
+    client,
+    reader,
+    answers: async () => (await client.ping({ select: false, abort_signal: AbortSignal.timeout(answeredWithinMs) })).success,
+    close: async () => { await Promise.all([client.close(), reader.close()]) }
+  }
 }
 
 /**
@@ -67,5 +76,5 @@ export async function openEmbedded (directory: string): Promise<ClickHouse> {
   // Settings of an embedded connection last as long as it does; readonly comes last, for it forbids any other.
   const limits = Object.entries(readerLimits).map(([name, value]) => `${name} = ${value}`)
   await reader.command({ query: `SET ${limits.join(', ')}, readonly = 1` })
-  return { client, reader, close: async () => { await Promise.all([client.close(), reader.close()]) } }
+  return { client, reader, answers: async () => (await client.ping()).success, close: async () => { await Promise.all([client.close(), reader.close()]) } }
 }

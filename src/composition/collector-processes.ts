@@ -8,6 +8,7 @@ import { makeSummedMetrics, type Families } from '../metrics/summed.ts'
 import { listen } from './listen.ts'
 import { makeQuestions, type FromCollector, type Questions, type Rendered, type ToCollector } from './process-messages.ts'
 import type { Service } from './service.ts'
+import { share } from './share.ts'
 
 interface Collector {
   /** The URL that it serves. Rejects with the reason when it ends before. */
@@ -36,7 +37,7 @@ export async function startCollectorProcesses (config: Config, logger: Logger): 
     for (const { worker } of living.values()) tell(worker, message)
   }
 
-  const render = async (): Promise<Rendered> => {
+  const render = share(async (): Promise<Rendered> => {
     const current = new Set<number>()
     await Promise.all([...living].map(async ([id, { worker, questions }]) => {
       const families = await questions.ask(question => { tell(worker, { say: 'tell-metrics', id: question }) })
@@ -45,7 +46,7 @@ export async function startCollectorProcesses (config: Config, logger: Logger): 
       current.add(id)
     }))
     return await metrics.render(current)
-  }
+  })
 
   const start = (): Collector => {
     // All that ask for port 0 get the same one, as long as one of them has it. If none has, it is asked for again.

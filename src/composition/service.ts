@@ -19,7 +19,7 @@ import { catalogRoutes } from '../http/routes/catalog.ts'
 import { consentRoutes } from '../http/routes/consent.ts'
 import { devRoutes } from '../http/routes/dev.ts'
 import { eventRoutes } from '../http/routes/events.ts'
-import { isReady, operatorRoutes, type Readiness } from '../http/routes/operators.ts'
+import { operatorRoutes } from '../http/routes/operators.ts'
 import { makeSmtpTransport } from '../mail/mailer.ts'
 import { makePostOffice } from '../mail/post-office.ts'
 import { makeMetrics, type Metrics } from '../metrics/metrics.ts'
@@ -32,13 +32,14 @@ import { makeDeviceRegister } from '../redis/device-register.ts'
 import { makeEventQueue } from '../redis/event-queue.ts'
 import type { EventWorker } from '../redis/event-worker.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
-import { isWhole } from '../redis/whole-mark.ts'
 import { makeIntake } from './intake.ts'
 import { listen } from './listen.ts'
 import { makeRateLimits, watchLoad } from './load.ts'
 import type { Parts } from './parts.ts'
 import { guardState, isWholeOrNew, rebuildIfBehind } from './rebuild.ts'
 import { makePeopleRoutes } from './people-routes.ts'
+import { makeReadiness } from './readiness.ts'
+import { share } from './share.ts'
 import { makeTeamRoutes } from './team-routes.ts'
 import { openTracing } from './tracing.ts'
 import { startWriter } from './writer.ts'
@@ -116,17 +117,10 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const queue = makeEventQueue(redis)
   const mailQueue = makeMailQueue(redis)
   closers.push(queue.close, mailQueue.close)
-  const readiness = async (): Promise<Readiness> => {
-    const [redisAnswers, whole, clickhouseAnswers, pending] = await Promise.all([
-      redis.ping().then(() => true, () => false),
-      isWhole(redis).catch(() => false),
-      clickhouse?.client.ping().then(({ success }) => success),
-      queue.depth().then(depth => depth.pending, () => null)
-    ])
-    return { stopping: stopping.yes, redis: redisAnswers, whole, clickhouse: clickhouseAnswers ?? null, pending }
-  }
+  // Anybody may ask, and as often as they like.
+  const readiness = share(makeReadiness({ role: config.ROLE, redis, clickhouse, pending: queue.pending, isStopping: () => stopping.yes }))
   const metrics = makeMetrics({
-    ready: async () => isReady(await readiness()),
+    ready: async () => (await readiness()).ready,
     queueDepth: queue.depth,
     backlogs: async () => await readBacklogs(redis, now()),
     pendingLetters: mailQueue.pending
@@ -146,10 +140,11 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   }
 
   const routes: FastifyPluginAsync[] = []
-  const metricsServer = config.METRICS_PORT === undefined || renderAll !== undefined ? undefined : makeMetricsServer(metrics.render)
+  const render = renderAll ?? share(metrics.render)
+  const metricsServer = config.METRICS_PORT === undefined || renderAll !== undefined ? undefined : makeMetricsServer(render)
   routes.push(operatorRoutes({
     readiness,
-    metrics: config.METRICS_PORT === undefined ? renderAll ?? metrics.render : undefined
+    metrics: config.METRICS_PORT === undefined ? render : undefined
   }))
 
   if (collects) {

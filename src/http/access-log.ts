@@ -44,7 +44,7 @@ export function recordCalls (app: FastifyInstance, { logAccess, now, newId }: Ac
   }
 
   app.addHook('onSend', async (request, reply, payload) => {
-    if (request.accessLogged || !isRecorded(request.originalUrl)) return payload
+    if (request.accessLogged || !isRecorded(request.originalUrl) || wasNotLookedAt(request)) return payload
     request.accessLogged = true
     try {
       await logAccess(await accessOf(request, reply.statusCode))
@@ -57,6 +57,11 @@ export function recordCalls (app: FastifyInstance, { logAccess, now, newId }: Ac
       return JSON.stringify(becomeProblem(reply, new Problem('unavailable')))
     }
   })
+}
+
+/** Whether a call was refused for its address's limit, before anything else: rows of those, and looking at their tokens, would be without limit. */
+function wasNotLookedAt ({ overLimit }: FastifyRequest): boolean {
+  return overLimit?.by === 'address'
 }
 
 /** Whether an address lies in one of those parts, however it spells it. */

@@ -7,7 +7,7 @@ import { Problem } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What no rate limit holds up: every request of this route, or one whose body says so. */
+    /** What no rate limit holds up: every request of this route, or one whose body, of whatever shape, says so. */
     unlimited?: true | ((body: unknown) => boolean)
   }
   interface FastifyRequest {
@@ -75,7 +75,8 @@ export async function registerRateLimits (app: FastifyInstance, options: RateLim
       app.addHook('onRequest', async (request, reply) => {
         if (subjectOf(request.caller) !== undefined) await limit('subject', check, request, reply)
       })
-      app.addHook('preHandler', async request => {
+      // Before the body is held against its shape, which may be much work.
+      app.addHook('preValidation', async request => {
         const { unlimited } = request.routeOptions.config
         if (request.overLimit === null || (typeof unlimited === 'function' && unlimited(request.body))) return
         refuse(request.overLimit)

@@ -19,6 +19,7 @@ interface Container {
   startupProbe: Probe
   livenessProbe: Probe
   readinessProbe: Probe
+  resources: { limits: { memory: string } }
 }
 interface Pod {
   terminationGracePeriodSeconds: number
@@ -117,6 +118,14 @@ t.test('a restart is for a process that is not alive, and routing for one that i
   for (const { role, pod: { containers: [{ startupProbe, livenessProbe, readinessProbe }] } } of deployments) {
     t.same([startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => httpGet), ['live', 'live', 'ready'].map(path => ({ path: `/health/${path}`, port: 'http' })), role)
     for (const { httpGet: { path } } of [livenessProbe, readinessProbe]) t.equal((await fetch(`${service.service.url}${path}`)).status, 200)
+  }
+})
+
+t.test('the alert for memory comes before a pod is killed for it', async t => {
+  const threshold = Number(/process_resident_memory_bytes > ([0-9.e]+)/.exec(readFileSync(join(folder, '..', 'prometheus', 'alerts.yml'), 'utf8'))![1])
+  for (const { role, pod: { containers: [{ resources }] } } of deployments) {
+    const [, gibibytes] = /^([0-9]+)Gi$/.exec(resources.limits.memory) ?? []
+    t.ok(threshold < Number(gibibytes) * 1024 ** 3 * 0.8, `${role}: ${String(threshold)} of ${resources.limits.memory}`)
   }
 })
 

@@ -66,6 +66,18 @@ t.test('for those who run it', async t => {
     await eventually('it grows old', async () => await metric(url, 'assent_queue_oldest_seconds') > 0.1)
   })
 
+  t.test('however many ask at once how it is doing, Redis is asked little more than for one', async t => {
+    const commands = async (): Promise<number> => Number(/^total_commands_processed:([0-9]+)/m.exec(await service.redis.info('stats'))?.[1])
+    const causedBy = async (asking: number): Promise<number> => {
+      const before = await commands()
+      const ask = async (path: string): Promise<void> => { t.equal((await fetch(url + path)).status, 200) }
+      await Promise.all(Array.from({ length: asking }, async () => { await Promise.all(['/health/ready', '/metrics'].map(ask)) }))
+      return await commands() - before
+    }
+    const [one, many] = [await causedBy(1), await causedBy(60)]
+    t.ok(many < 30 * one, `${String(one)} commands for one, ${String(many)} for 60`)
+  })
+
   t.test('while Redis hangs it is alive but not ready, refuses with a time to come back, and recovers by itself', async t => {
     await withHangingRedis(t, service, async () => {
       const [ready, live, batch, consent, challenge, settings, metrics] = await Promise.all([

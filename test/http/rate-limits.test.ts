@@ -37,6 +37,9 @@ t.test('an account may make so many requests, and others are not touched by it',
     token: ada.token, body: { account: { product_analytics: decision } }, headers: { 'if-match': etag, 'verification-token': change }
   })
   isProblem(t, await patch('granted'), 429, 'rate-limited', '/v1/me/privacy')
+  for (const body of [{}, { account: {} }, { account: ['denied'], devices: 1 }, [], 7, { account: Object.fromEntries(Array.from({ length: 2000 }, (_, n) => [`p${String(n)}`, 'denied'])) }]) {
+    isProblem(t, await service.call('PATCH', '/v1/me/privacy', { token: ada.token, body, headers: { 'if-match': etag } }), 429, 'rate-limited', '/v1/me/privacy', JSON.stringify(body).slice(0, 60))
+  }
   t.equal((await patch('denied')).status, 200, 'a denial gets through')
   t.equal((await service.call('POST', '/v1/me/privacy/stop', { token: ada.token })).status, 200)
   for (const path of ['/health/live', '/health/ready', '/metrics']) t.equal((await fetch(service.service.url + path)).status, 200, path)
@@ -62,6 +65,17 @@ t.test('an address may make so many requests, whoever it says that it is', async
   for (const path of ['/nowhere', '/docs/json', '/docs/static/swagger-ui.css']) isProblem(t, await service.call('GET', path), 429, 'rate-limited', path)
   isProblem(t, await service.call('POST', '/v1/events', { token: 'no.token.at-all', body: {} }), 429, 'rate-limited', '/v1/events')
   t.equal((await service.call('GET', '/health/live')).status, 200)
+})
+
+t.test('what an address is refused for asking too much leaves no row of the team\'s calls: a stranger would fill Redis with them', async t => {
+  const service = await startTestService(t, { ...limited, RATE_LIMIT_PER_ADDRESS: '30', TRUST_PROXY: '127.0.0.1' })
+  const flood = async (): Promise<Answer> => await service.call('GET', '/v1/privacy/nope', { token: 'no.token.at-all', headers: { 'purpose-of-use': 'a flood', 'x-forwarded-for': '203.0.113.9' } })
+  const recorded = async (status: number): Promise<number> => await service.count(`access_log FINAL WHERE purpose_of_use = 'a flood' AND status = ${String(status)}`)
+  const taken = (await untilRefused(100, flood)).length - 1
+  await Promise.all(Array.from({ length: 50 }, flood))
+  // This test's own address has the same limit.
+  await eventually('the calls that were looked at are on record', async () => await recorded(404).catch(() => 0) >= taken)
+  await eventually('the others are counted', async () => await recorded(429).then(rows => { t.equal(rows, 0); return true }, () => false))
 })
 
 t.test('behind a trusted proxy an address is the one that the proxy tells; of IPv6, its network', async t => {

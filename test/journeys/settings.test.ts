@@ -108,6 +108,20 @@ t.test('one call stops everything optional, with nothing but a session', async t
   t.match(await stop(), { status: 200, body: { revision: 6, entries: [] } })
 })
 
+t.test('it stops, whatever is sent along with it', async t => {
+  const bodies: Array<[type: string | undefined, body: string | Buffer | undefined]> = [
+    ['application/json', undefined], ['application/json', '{'], ['text/plain', ''], ['application/x-www-form-urlencoded', 'a=b'],
+    [undefined, Buffer.from([0xff, 0xfe])], ['application/json', 'x'.repeat(200_000)]
+  ]
+  for (const [index, [type, body]] of bodies.entries()) {
+    const person = await signIn(service, `stops-${String(index)}`, 'product_analytics')
+    const answer = await fetch(`${service.service.url}/v1/me/privacy/stop`, {
+      method: 'POST', headers: { authorization: `Bearer ${person.token}`, ...(type === undefined ? {} : { 'content-type': type }) }, ...(body === undefined ? {} : { body })
+    })
+    t.match({ status: answer.status, body: await answer.json() }, { status: 200, body: { account: { product_analytics: { state: 'denied' } } } }, `${String(type)} ${String(body?.length)}`)
+  }
+})
+
 t.test('a denial is in force for whatever starts after its answer', async t => {
   const person = await signIn(service, 'now')
   for (let round = 0; round < 5; round++) {

@@ -1,7 +1,9 @@
-import { cp, readFile, symlink, writeFile } from 'node:fs/promises'
+import { cp, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { issueToken, makeKey } from '../support/issuer.ts'
+import { publicJwk } from '../support/tokens.ts'
 import { makeFolder, runToEnd, startProcess, type Ended } from './process.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -51,16 +53,38 @@ t.test('every wrong setting is named at once, and no value is shown', async t =>
   t.match(await runToEnd(t, { PORT: secret }, ['--help']), { code: 0, stdout: /^Usage: /, stderr: '' })
 })
 
-t.test('production needs its secrets and has no development tools', async t => {
-  const secrets = ['ISSUERS_FILE', 'SMTP_URL', 'PRIVACY_CONTACT', 'PSEUDONYM_KEY', 'LEDGER_KEY', 'VERIFICATION_PEPPER', 'SEAL_KEYS', 'VERIFICATION_KEYS_FILE']
+t.test('production needs its secrets and takes no development tools', async t => {
+  const secrets = ['ISSUERS_FILE', 'SMTP_URL', 'PRIVACY_CONTACT', 'PSEUDONYM_KEY', 'LEDGER_KEY', 'VERIFICATION_PEPPER', 'SEAL_KEYS', 'VERIFICATION_KEYS_FILE', 'MAIL_FROM']
   isRefused(t, await runToEnd(t, { NODE_ENV: 'production' }), ...secrets.map(name => new RegExp(`${name} must be set`)))
   const key = Buffer.alloc(32).toString('base64')
   const complete = {
     NODE_ENV: 'production', ISSUERS_FILE: '/none', SMTP_URL: 'smtp://127.0.0.1', PRIVACY_CONTACT: 'privacy@example.com', PSEUDONYM_KEY: key, LEDGER_KEY: key,
-    VERIFICATION_PEPPER: key, SEAL_KEYS: `a:${key}`, VERIFICATION_KEYS_FILE: '/none'
+    VERIFICATION_PEPPER: key, SEAL_KEYS: `a:${key}`, VERIFICATION_KEYS_FILE: '/none', MAIL_FROM: 'no-reply@example.com'
   }
   isRefused(t, await runToEnd(t, { ...complete, DEV_TOOLS: 'on', RATE_LIMITS: 'off', EMAIL_RESEND_SECONDS: '0' }), /DEV_TOOLS must not be on/, /RATE_LIMITS/, /EMAIL_RESEND_SECONDS/)
   isRefused(t, await runToEnd(t, complete), /ISSUERS_FILE: \/none cannot be read/)
+})
+
+t.test('production serves whom its issuers name, and none of the tools of development', async t => {
+  const folder = await makeFolder(t)
+  const [issuers, issuerKeys, verificationKeys] = ['issuers.json', 'issuer-keys.json', 'verification-keys.json'].map(name => join(folder, name)) as [string, string, string]
+  const signing = makeKey('EdDSA', 'one')
+  await writeFile(issuerKeys, JSON.stringify({ keys: [publicJwk(signing)] }))
+  await writeFile(issuers, JSON.stringify({ issuers: [{ issuer: 'https://id.example', audience: 'assent', algorithms: ['EdDSA'], jwks_file: issuerKeys, namespace: 'id' }] }))
+  await writeFile(verificationKeys, JSON.stringify({ keys: [{ ...makeKey('EdDSA', 'two').privateKey.export({ format: 'jwk' }), kid: 'two', alg: 'EdDSA', use: 'sig' }] }))
+  const key = Buffer.alloc(32, 1).toString('base64')
+  const service = await startProcess(t, {
+    NODE_ENV: 'production', DATA_DIR: join(folder, 'data'), SHUTDOWN_DELAY: '0', ISSUERS_FILE: issuers, SMTP_URL: 'smtp://127.0.0.1:1', PRIVACY_CONTACT: 'privacy@example.com',
+    MAIL_FROM: 'no-reply@example.com', PSEUDONYM_KEY: key, LEDGER_KEY: key, VERIFICATION_PEPPER: key, SEAL_KEYS: `a:${key}`, VERIFICATION_KEYS_FILE: verificationKeys
+  })
+  const token = issueToken('EdDSA', signing, 'https://id.example', { scope: 'settings' })
+  t.equal((await service.call('GET', '/v1/me/privacy', { token })).status, 200)
+  for (const [method, path] of [['POST', '/dev/token'], ['GET', '/dev/inbox?to=ada@example.com'], ['POST', '/dev/sql']] as const) {
+    t.equal((await service.call(method, path, method === 'GET' ? {} : { body: {} })).status, 404, path)
+  }
+  t.same(Object.keys((await service.call('GET', '/openapi.json')).body['paths']).filter(path => path.startsWith('/dev')), [])
+  t.notOk((await readdir(join(folder, 'data'))).includes('keys'), 'no key is made')
+  t.equal((await service.end('SIGTERM')).code, 0)
 })
 
 t.test('an address or a port that cannot be had stops the start, which names the variable', async t => {

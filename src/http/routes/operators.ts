@@ -4,11 +4,7 @@ import { z } from 'zod'
 import { pageHeaders, Problem, problems } from '../problem.ts'
 
 /** `stopping`: the process was told to end. `whole`: Redis holds all choices that the ledger tells. `clickhouse` is null in a process that does not use it. */
-export interface Readiness { stopping: boolean, redis: boolean, whole: boolean, clickhouse: boolean | null, pending: number | null }
-
-export function isReady ({ stopping, redis, whole, clickhouse }: Readiness): boolean {
-  return !stopping && redis && whole && clickhouse !== false
-}
+export interface Readiness { ready: boolean, stopping: boolean, redis: boolean, whole: boolean, clickhouse: boolean | null, pending: number | null }
 
 export interface OperatorRouteOptions {
   readiness: () => Promise<Readiness>
@@ -32,9 +28,8 @@ export function operatorRoutes ({ readiness, metrics }: OperatorRouteOptions): F
       schema: { summary: 'The service can do its work', tags: ['operators'], response: { 200: readinessShape, 503: readinessShape } }
     }, async (_request, reply) => {
       const state = await readiness()
-      const ready = isReady(state)
-      if (!ready) reply.code(503).header('retry-after', '1')
-      return { ready, ...state }
+      if (!state.ready) reply.code(503).header('retry-after', '1')
+      return state
     })
 
     if (metrics !== undefined) {

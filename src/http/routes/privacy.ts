@@ -1,4 +1,5 @@
 /** Where people see and change what they agree to. */
+import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -39,6 +40,8 @@ const settingsShape = z.object({
 })
 const changedShape = settingsShape.extend({ entries: z.array(z.string()) })
 const tags = ['people']
+/** More than anybody has to withdraw at once. */
+const denialsMax = 1000
 
 export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyContact, cursors }: PrivacyRouteOptions): FastifyPluginAsyncZod {
   const answer = async (reply: FastifyReply, settings: PrivacySettings, entries?: string[]): Promise<FastifyReply> =>
@@ -99,12 +102,20 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
       throw needsVerification(outcome.reason === 'verification-spent' ? 'verification-spent' : 'verification-required')
     })
 
-    app.post('/v1/me/privacy/stop', {
-      config: { scope: 'settings', unlimited: true, problems: ['account-required'] },
-      schema: { summary: 'Stop all optional collection, at once', tags, response: { 200: changedShape } }
-    }, async (request, reply) => {
-      const { settings, entries } = await changeSettings.stop(personOfRequest(request))
-      return await answer(reply, settings, entries)
+    await app.register(async stopping => {
+      // A no is heard whatever a client sends along with it: many say that they send JSON, and send nothing.
+      stopping.removeAllContentTypeParsers()
+      stopping.addContentTypeParser('*', (_request: unknown, body: Readable, done: (error: null) => void) => {
+        body.resume()
+        done(null)
+      })
+      stopping.post('/v1/me/privacy/stop', {
+        config: { scope: 'settings', unlimited: true, problems: ['account-required'] },
+        schema: { summary: 'Stop all optional collection, at once', tags, response: { 200: changedShape } }
+      }, async (request, reply) => {
+        const { settings, entries } = await changeSettings.stop(personOfRequest(request))
+        return await answer(reply, settings, entries)
+      })
     })
 
     app.get('/v1/me/privacy/history', {
@@ -125,7 +136,7 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
     })
 
     app.put('/v1/devices/:device_id/privacy', {
-      config: { scope: 'settings', unlimited: (body: unknown) => onlyDenies({ account: body as SettingsPatch['account'] }), problems: ['not-found', 'purpose-not-changeable', 'unknown-purpose'] },
+      config: { scope: 'settings', unlimited: (body: unknown) => onlyDenies({ account: body }), problems: ['not-found', 'purpose-not-changeable', 'unknown-purpose'] },
       schema: {
         summary: 'Choose on a device while nobody is signed in',
         tags,
@@ -144,10 +155,15 @@ export function privacyRoutes ({ catalog, changeSettings, checkToken, privacyCon
   }
 }
 
-/** Whether a change only withdraws: that is never held up. */
+/** Whether a change withdraws and does nothing else: that is never held up. It is asked of whatever was sent. */
 function onlyDenies (patch: unknown): boolean {
-  const { account = {}, devices = {} } = patch as SettingsPatch
-  return [account, ...Object.values(devices)].flatMap(choices => Object.values(choices)).every(state => state === 'denied')
+  const { account, devices } = membersOf(patch)
+  const states = [account, ...Object.values(membersOf(devices))].flatMap(choices => Object.values(membersOf(choices)))
+  return states.length > 0 && states.length <= denialsMax && states.every(state => state === 'denied')
+}
+
+function membersOf (value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {}
 }
 
 /** The revision in If-Match; one that no settings ever had for an ETag of another form. */
