@@ -4,6 +4,13 @@ import { inflate, type Encoding } from './inflate.ts'
 import { scanJson } from './json-scan.ts'
 import { Problem } from './problem.ts'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Of a body that is no batch. */
+    inflatedBytesMax?: number
+  }
+}
+
 export interface BodyLimits {
   /** Bytes on the wire. */
   wireBytesMax: number
@@ -11,7 +18,7 @@ export interface BodyLimits {
 }
 
 const inflateRatioMax = 100
-/** What is no batch is short. A route that takes more says so by its `bodyLimit`. */
+/** What is no batch is short, on the wire and inflated. A route that takes more says so by its `bodyLimit` and its `inflatedBytesMax`. */
 const otherBytesMax = 65_536
 const encodings: readonly string[] = ['gzip', 'zstd', 'br']
 const byteOrderMark = 0xfeff
@@ -20,7 +27,8 @@ export function registerBody (app: FastifyInstance, limits: BodyLimits): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: Math.min(otherBytesMax, limits.wireBytesMax) }, async (request: FastifyRequest, body: Buffer) => {
     refuseOtherTypes(request)
-    return parse(await inflateBody(body, request.headers['content-encoding'], limits))
+    const { inflatedBytesMax = otherBytesMax } = request.routeOptions.config
+    return parse(await inflateBody(body, request.headers['content-encoding'], { ...limits, inflatedBytesMax }))
   })
 }
 

@@ -13,6 +13,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     inHand: InHand | null
   }
+  interface FastifyInstance {
+    /** Counts what a request's body has become larger by. @throws the `Problem` that there is no room for it */
+    holdMore: (request: FastifyRequest, bytes: number) => void
+  }
 }
 
 /** What a request has of the load; `stays`: its body is refused, and its connection kept. */
@@ -42,6 +46,26 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
     else held.delete(subject)
     return now
   }
+
+  /** Counts bytes of a request, and says whether there are too many now. */
+  const take = (inHand: InHand, bytes: number): { overload: Overload | undefined, ofSubject: number } => {
+    inHand.bytes += bytes
+    load.bytesInHand += bytes
+    const ofSubject = hold(inHand.subject, bytes)
+    const overload = ofSubject > limits.bytesOfSubjectMax ? muchOfSubject : load.bytesInHand > limits.bytesInHandMax ? muchInHand : undefined
+    return { overload, ofSubject }
+  }
+
+  app.decorate('holdMore', ({ inHand }, bytes) => {
+    if (inHand === null) return
+    const { overload, ofSubject } = take(inHand, bytes)
+    // One that is alone has all there is: else the largest batch that may be sent could never be taken.
+    const alone = overload === muchOfSubject ? ofSubject === inHand.bytes : load.bytesInHand === inHand.bytes
+    if (overload === undefined || alone) return
+    onShed(overload.reason)
+    const { slug, extras } = refusalOf(overload)
+    throw new Problem(slug, extras)
+  })
 
   /** Those that are held go in up to a higher mark than others: else who was just answered would always be there before them. */
   const takesHeld = (): boolean => {
@@ -80,12 +104,9 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
     payload.on('data', (chunk: Buffer) => {
       // Of a request that was refused for its head nobody reads the body, and nobody would hear of an error.
       if (request.inHand === null || payload.listenerCount('error') === 0) return
-      inHand.bytes += chunk.length
-      load.bytesInHand += chunk.length
-      const ofSubject = hold(inHand.subject, chunk.length)
-      if (load.bytesInHand <= limits.bytesInHandMax && ofSubject <= limits.bytesOfSubjectMax) return
+      const { overload } = take(inHand, chunk.length)
+      if (overload === undefined) return
       // Bodies that were let in while there was room may be more than there is room for.
-      const overload = ofSubject > limits.bytesOfSubjectMax ? muchOfSubject : muchInHand
       onShed(overload.reason)
       inHand.stays = request.headers['content-length'] !== undefined && !reply.hasHeader('connection')
       const { slug, extras } = refusalOf(overload)

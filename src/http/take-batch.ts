@@ -13,6 +13,8 @@ export interface PostedBatch {
   /** The Content-Encoding header. */
   encoding: string | undefined
   poster: Poster
+  /** Told by how much the body is larger than what was sent; may throw that there is no room for it. */
+  onInflated: (moreBytes: number) => void
 }
 
 /** Who posts, as far as a batch is concerned. */
@@ -25,8 +27,9 @@ export interface TakenBatch { answer: string, counts: readonly DecisionCount[] }
 export type TakeBatch = (posted: PostedBatch) => Promise<TakenBatch>
 
 export function makeTakeBatch (acceptEvents: AcceptEvents, catalog: Catalog, limits: BatchLimits): TakeBatch {
-  return async ({ body, encoding, poster }) => {
+  return async ({ body, encoding, poster, onInflated }) => {
     const bytes = await inflateBody(body, encoding, limits)
+    if (bytes.length > body.length) onInflated(bytes.length - body.length)
     const { batchId, accepted, dropped, rejected, results, counts, revision, stop } = await acceptEvents(
       { ...poster, deviceId: poster.deviceId ?? findDeviceId(bytes) },
       () => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import { makeBatch, signIn } from '../support/api.ts'
+import { heartbeat, makeBatch, makeEvent, signIn, type Answer } from '../support/api.ts'
 import { isProblem } from '../support/problems.ts'
 import { head, openRaw, readAnswers, type RawConnection } from '../support/raw-http.ts'
 import { eventually, startTestService, type TestService } from '../support/service.ts'
@@ -85,6 +86,18 @@ t.test('what a client left behind is let go', async t => {
   whole.socket.destroy()
   await attend()
   t.equal(await refused(), 503, 'for as long as the service works on them')
+  await nothingInHand()
+})
+
+t.test('what a body becomes when it is inflated is counted, and one that is alone is taken', async t => {
+  const packed = gzipSync(JSON.stringify(makeBatch({ events: Array.from({ length: 600 }, () => makeEvent(heartbeat)) })))
+  const post = async (): Promise<Answer> => await service.call('POST', '/v1/events', { token: ada.token, body: packed, headers: { 'content-encoding': 'gzip' } })
+  t.ok(packed.length < 40_000, `${String(packed.length)} bytes`)
+  t.equal((await post()).status, 202)
+  await nothingInHand()
+  await service.redis.client('PAUSE', 1000, 'ALL')
+  const answers = await Promise.all([post(), post()])
+  t.same(answers.map(({ status }) => status).sort(), [202, 503], 'of two there is room for one')
   await nothingInHand()
 })
 

@@ -118,6 +118,9 @@ t.test('what is no batch is short, so that many that never end fill no memory', 
   const patch = async (body: string): Promise<Answer> => await service.call('PATCH', '/v1/me/privacy', { token: settings, body, headers: { 'if-match': '"0"' } })
   isProblem(t, await patch(`{${' '.repeat(70_000)}}`), 413, 'batch-too-large', '/v1/me/privacy')
   isProblem(t, await patch(`{${' '.repeat(60_000)}}`), 401, 'verification-required', '/v1/me/privacy')
+  const packed = async (bytes: number): Promise<Answer> => await service.call('PATCH', '/v1/me/privacy', { token: settings, body: brotliCompressSync(`{${' '.repeat(bytes)}}`), headers: { 'if-match': '"0"', 'content-encoding': 'br' } })
+  isProblem(t, await packed(70_000), 413, 'batch-too-large', '/v1/me/privacy', 'however short it was made')
+  isProblem(t, await packed(60_000), 401, 'verification-required', '/v1/me/privacy')
 })
 
 t.test('only what was answered with 202 is stored', async t => {

@@ -96,7 +96,7 @@ export function makeApi (url: () => string): Api {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers
       },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) })
+      ...(body === undefined ? {} : { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) })
     })
     const text = await response.text()
     return { status: response.status, body: (text === '' ? {} : JSON.parse(text)) as never, headers: response.headers }

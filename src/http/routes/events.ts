@@ -49,7 +49,7 @@ export function eventRoutes ({ takeBatch, onTaken, wireBytesMax }: EventRouteOpt
       // A request without a body and its type has none to read either.
       if (!(Buffer.isBuffer(request.body))) throw new Problem('invalid-batch', { errors: [{ pointer: '', detail: 'is missing' }] })
       const { accountId, deviceId, orgId, region } = callerOfRequest(request)
-      const taken = await takeBatch({ body: request.body, encoding: request.headers['content-encoding'], poster: { accountId, deviceId, orgId, region } })
+      const taken = await takeBatch({ body: request.body, encoding: request.headers['content-encoding'], poster: { accountId, deviceId, orgId, region }, onInflated: bytes => { app.holdMore(request, bytes) } })
       onTaken(taken.counts)
       return await reply.code(202).type('application/json; charset=utf-8').send(taken.answer)
     })

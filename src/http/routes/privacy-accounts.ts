@@ -60,7 +60,7 @@ export function privacyAccountRoutes ({ answerPrivacy, cursors }: PrivacyAccount
 
     app.post('/v1/privacy/consents/check', {
       bodyLimit: checkBytesMax,
-      config: { ...readScopes, problems: ['unknown-purpose'] },
+      config: { ...readScopes, inflatedBytesMax: checkBytesMax, problems: ['unknown-purpose'] },
       schema: {
         summary: 'Whether data of these accounts could be collected for a purpose by a product',
         tags,
