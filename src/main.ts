@@ -8,6 +8,7 @@ import { welcome } from './dev/welcome.ts'
 import { runCollectorProcess } from './composition/collector-process.ts'
 import { startCollectorProcesses } from './composition/collector-processes.ts'
 import { runRebuildConsents, tellDoubt, tellRebuild } from './composition/rebuild.ts'
+import { runRetryDead } from './composition/retry-dead.ts'
 import { runRotateKeys } from './composition/rotate-keys.ts'
 import { startService, type Service } from './composition/service.ts'
 
@@ -19,6 +20,7 @@ With nothing configured it runs everything in this process, for development: a p
 ClickHouse in ./data, tokens at /dev/token, mail at /dev/inbox, SQL at /dev/sql.
   npm run keys:rotate    seals everything stored anew by the first key of SEAL_KEYS
   npm run ledger:rebuild makes the choices in Redis again from the ledger in ClickHouse
+  npm run queue:retry    offers batches that were given up to the writer again
 
 Settings are environment variables; .env.example describes each of them.
 
@@ -75,7 +77,12 @@ async function rebuild (config: Config): Promise<void> {
   process.exitCode = 1
 }
 
-const commands: Readonly<Record<string, (config: Config) => Promise<void>>> = { 'rotate-keys': rotate, 'rebuild-consents': rebuild }
+async function retry (config: Config): Promise<void> {
+  const tell = (offered: number): string => `assent: ${String(offered)} batches that were given up are offered to the writer again`
+  process.stdout.write(`${tell(await runRetryDead(config, offered => { process.stderr.write(`${tell(offered)}…\n`) }))}\n`)
+}
+
+const commands: Readonly<Record<string, (config: Config) => Promise<void>>> = { 'rotate-keys': rotate, 'rebuild-consents': rebuild, 'retry-dead': retry }
 
 async function run (): Promise<void> {
   if (process.argv.includes('--help') || process.argv.includes('-h')) {
