@@ -56,7 +56,7 @@ t.test('a service that finds a batch of a newer version says so, and stores what
   const service = await startTestService(t)
   const ada = await signIn(service, 'ada')
   const queue = new Queue(eventQueueName, { connection: service.redis, prefix: queuePrefix })
-  await queue.add('batch', toJobData(ofNext('new')), { attempts: 3 })
+  await queue.add('batches', toJobData([ofNext('new')]), { attempts: 3 })
   t.equal((await service.post(ada.token, { events: [makeEvent(heartbeat)] })).status, 202)
   await eventually('the known one is stored', async () => await service.count('events_v') === 1)
   // Its row is there before its job is gone.

@@ -13,7 +13,7 @@ export function makeRow (fields: Partial<EventRow> = {}): EventRow {
   }
 }
 
-function makeQueuedBatch (fields: Partial<QueuedBatch> = {}): QueuedBatch {
+export function makeQueuedBatch (fields: Partial<QueuedBatch> = {}): QueuedBatch {
   return {
     schema: 2, requestId: randomUUID(), owner: { accountId: 'ada', deviceId: 'pc-1', orgId: undefined, region: undefined },
     product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: [], ...fields
