@@ -92,7 +92,7 @@ export function startErasing (parts: Parts, clickhouse: ClickHouse, storeEvents:
     return pollMs.again
   }
   const loops = [hide, finish, lookAgain].map(turn => repeat(turn, onFailed, 1000))
-  closers.push(queue.close, async () => { await Promise.all(loops.map(async loop => { await loop.stop() })) })
+  closers.push(async () => { await Promise.all(loops.map(async loop => { await loop.stop() })) })
 }
 
 function tableOf ({ secrets, now }: Parts, { client }: ClickHouse): ErasureTable {

@@ -19,7 +19,7 @@ export function watchLoad ({ config, closers, redis, metrics }: Parts, queued: (
   const limits: LoadLimits = {
     redisSlowShare: config.REDIS_MEMORY_SLOW_PERCENT / 100,
     redisFullShare: config.REDIS_MEMORY_FULL_PERCENT / 100,
-    queuedMax: config.QUEUE_BATCHES_MAX,
+    queuedMax: config.QUEUE_JOBS_MAX,
     loopDelayMaxMs: config.EVENT_LOOP_DELAY_MAX_MS,
     batchesInHandMax: config.INTAKE_BATCHES_MAX,
     bytesInHandMax: config.INTAKE_BYTES_MAX,

@@ -4,7 +4,7 @@
 export interface Load {
   /** Of the memory that Redis may use, 0 to 1; 0 where it may use all there is. */
   redisShare: number
-  /** Batches in the queue. */
+  /** Jobs in the queue. */
   queued: number
   /** By how much the event loop is late, on average. */
   loopDelayMs: number

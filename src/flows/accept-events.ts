@@ -64,7 +64,7 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       await deps.devices.see(owner.accountId, owner.deviceId, product.name, product.release, receivedAt)
     }
     await deps.queue.add({
-      schema: 2,
+      schema: 3,
       requestId: deps.newId(),
       owner,
       product: product.name,

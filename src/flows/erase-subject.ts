@@ -94,11 +94,12 @@ export function makeEraseSubjects (deps: EraseSubjectsDeps): EraseSubjects {
     const drained = looked.filter(({ remaining }) => remaining.length === 0)
     const found = await queue.search(drained.map(({ open }) => open.erasure))
     const passed = await eachAlone(drained.map((one, index) => ({ ...one, found: found[index] ?? [] })), async ({ open, known, found }) => {
-      const ids = new Set(known.map(({ jobId }) => jobId))
-      const more = found.filter(({ jobId }) => !ids.has(jobId))
+      const placeOf = new Map(known.map(({ requestId, jobId }) => [requestId, jobId]))
+      const more = found.filter(({ requestId, jobId }) => placeOf.get(requestId) !== jobId)
       if (more.length === 0) return open
       await erasures.addBatches(open.erasure.id, more)
-      await noteRemaining(open, known.length + more.length, more.length)
+      const moved = more.filter(({ requestId }) => placeOf.has(requestId))
+      await noteRemaining(open, known.length + more.length - moved.length, more.length)
       return undefined
     })
     return passed.filter(open => open !== undefined)
@@ -109,7 +110,7 @@ export function makeEraseSubjects (deps: EraseSubjectsDeps): EraseSubjects {
   }
 
   async function settle (erasure: Erasure, batch: FoundBatch): Promise<void> {
-    const queued = await queue.readDead(batch.jobId)
+    const queued = await queue.readDead(batch)
     if (queued === undefined) return
     if (batch.triedAt !== undefined && Math.abs(deps.now() - batch.triedAt) < tryMs) return
     // It may have been given up because it ends the process that reads it: noted first, so that this happens once.
@@ -121,7 +122,7 @@ export function makeEraseSubjects (deps: EraseSubjectsDeps): EraseSubjects {
       await erasures.addBatches(erasure.id, [batch])
       throw error
     }
-    if (settled === undefined) await queue.remove(batch.jobId)
+    if (settled === undefined) await queue.remove(batch)
     else await erasures.addBatches(erasure.id, [settled])
   }
 
@@ -152,7 +153,7 @@ export function makeEraseSubjects (deps: EraseSubjectsDeps): EraseSubjects {
     const batches = await erasures.batches(erasure.id)
     const erased = batches.filter(({ settled }) => settled !== 'left')
     const removed = async (some: readonly FoundBatch[]): Promise<ErasureCertificate['queue']> =>
-      ({ batches: some.length, events_removed: await table.droppedOf(some.map(({ requestId }) => requestId), erasure.purpose) })
+      ({ batches: some.length, events_removed: await table.droppedOf(some.map(({ requestId, partId }) => partId ?? requestId), erasure.purpose) })
     const until = new Date(erasure.until).toISOString()
     const unsigned: ErasureCertificate = {
       id: erasure.id,

@@ -6,12 +6,15 @@ import type { QueuedBatch, SpentToken, WriteOutcome } from './ports.ts'
 
 /** Rows by table. */
 export type RowCounts = Readonly<Record<string, number>>
+/** Where a batch lies: a job may hold several, and a batch may move to another. */
+export interface BatchPlace { jobId: string, requestId: string }
+
 /**
  * A batch of the subject that was found in the queue; `dead`: it had been given up. `settled`: what becomes of one given
- * up whose other purposes stay: the erased part is gone from it, or it is left since nobody can read it. `triedAt`: when
- * a process began to read one given up, and has not ended doing so.
+ * up whose other purposes stay: the erased part is gone from it, and is counted as a request of its own, `partId`, or it
+ * is left since nobody can read it. `triedAt`: when a process began to read one given up, and has not ended doing so.
  */
-export interface FoundBatch { jobId: string, requestId: string, dead: boolean, settled?: 'parted' | 'left', triedAt?: number }
+export interface FoundBatch extends BatchPlace { dead: boolean, settled?: 'parted' | 'left', partId?: string, triedAt?: number }
 
 /** How far an erasure is. What is not known yet is undefined. */
 export interface ErasureProgress {
@@ -52,6 +55,7 @@ export interface ErasureStore {
   /** Notes what a step found; what was noted before stays. */
   note: (id: string, step: 'before' | 'hidden' | 'late' | 'again', value: unknown) => Promise<void>
   batches: (id: string) => Promise<FoundBatch[]>
+  /** Notes batches; of one that is known this replaces what was noted. */
   addBatches: (id: string, batches: readonly FoundBatch[]) => Promise<void>
   noteRemaining: (id: string, batches: ErasureProgress['batches']) => Promise<void>
   /** Keeps the certificate, if there is none yet, and returns the one that is kept. */
@@ -65,11 +69,12 @@ export interface ErasureQueue {
   search: (erasures: readonly Erasure[]) => Promise<FoundBatch[][]>
   /** Which of these are still in the queue. */
   remaining: (batches: readonly FoundBatch[]) => Promise<FoundBatch[]>
-  /** The batch that a job given up holds; undefined when it is given up no more. */
-  readDead: (jobId: string) => Promise<QueuedBatch | undefined>
-  /** Puts what is left of a batch in its place. */
-  replace: (jobId: string, batch: QueuedBatch) => Promise<void>
-  remove: (jobId: string) => Promise<void>
+  /** A batch that was given up; undefined when it is given up no more. */
+  readDead: (place: BatchPlace) => Promise<QueuedBatch | undefined>
+  /** Puts what is left of a batch given up in its place. */
+  replace: (place: BatchPlace, batch: QueuedBatch) => Promise<void>
+  /** Removes a batch given up, and nothing else. */
+  remove: (place: BatchPlace) => Promise<void>
 }
 
 export interface ErasureTable {

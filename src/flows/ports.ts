@@ -49,7 +49,7 @@ export interface BatchRows {
  * and what is read without `body` stays: `requestId`, `owner`, `receivedAt`, `counts`.
  */
 export interface QueuedBatch {
-  schema: 2
+  schema: 3
   requestId: string
   owner: BatchOwner
   product: string
@@ -62,7 +62,7 @@ export interface QueuedBatch {
   trace?: string
 }
 
-const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([2])
+const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([3])
 
 /** Whether this version knows the form of a batch; one that a newer version queued waits for a writer that does. */
 export function isReadable ({ schema }: Pick<QueuedBatch, 'schema'>): boolean {

@@ -32,8 +32,8 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
       await deps.table.insertCounts(countErased(deps.catalog, batch, batch.requestId))
       return undefined
     }
-    const requestId = deps.partIdOf(batch.requestId, purpose)
-    const parted: FoundBatch = { ...found, requestId, settled: 'parted' }
+    const partId = deps.partIdOf(batch.requestId, purpose)
+    const parted: FoundBatch = { ...found, partId, settled: 'parted' }
     if (!accepted.some(isPart)) return parted // Gone from it already.
     const rest = await withoutPurpose(batch, purpose)
     if (rest === undefined) {
@@ -41,8 +41,8 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
       return { ...found, settled: 'left' }
     }
     // The part is a request of its own from here on: said again it is the same, and the rest keeps its own counts.
-    await deps.table.insertCounts(countErased(deps.catalog, { ...batch, counts: batch.counts.filter(isPart) }, requestId))
-    await deps.queue.replace(found.jobId, { ...rest, counts: batch.counts.filter(count => !isPart(count)) })
+    await deps.table.insertCounts(countErased(deps.catalog, { ...batch, counts: batch.counts.filter(isPart) }, partId))
+    await deps.queue.replace(found, { ...rest, counts: batch.counts.filter(count => !isPart(count)) })
     return parted
   }
 

@@ -14,9 +14,9 @@ export function makeWaitingGauges (registry: Registry, readers: WaitingReaders):
   const registers = [registry]
   // Of several processes that share a port each reads the same of Redis.
   const ready = new Gauge({ name: 'assent_ready', help: '1 when the process can work, as /health/ready tells', aggregator: 'min', registers })
-  const pending = new Gauge({ name: 'assent_queue_pending_jobs', help: 'Batches not yet stored', aggregator: 'max', registers })
-  const dead = new Gauge({ name: 'assent_queue_dead_jobs', help: 'Batches set aside after too many starts', aggregator: 'max', registers })
-  const oldest = new Gauge({ name: 'assent_queue_oldest_seconds', help: 'Age of the batch that has waited longest', aggregator: 'max', registers })
+  const pending = new Gauge({ name: 'assent_queue_pending_jobs', help: 'Jobs not yet stored; each holds the batches that arrived together', aggregator: 'max', registers })
+  const dead = new Gauge({ name: 'assent_queue_dead_jobs', help: 'Jobs set aside after too many starts', aggregator: 'max', registers })
+  const oldest = new Gauge({ name: 'assent_queue_oldest_seconds', help: 'Age of the job that has waited longest', aggregator: 'max', registers })
   const letters = new Gauge({ name: 'assent_mail_pending_letters', help: 'Letters not yet sent', aggregator: 'max', registers })
   const entries = new Gauge({ name: 'assent_backlog_entries', help: 'Entries of a stream that wait to be worked off', labelNames: ['stream'], aggregator: 'max', registers })
   const ages = new Gauge({ name: 'assent_backlog_oldest_seconds', help: 'Age of the entry of a stream that has waited longest', labelNames: ['stream'], aggregator: 'max', registers })

@@ -43,6 +43,7 @@ declare module 'ioredis' {
     reserveEnrolment: (enrolment: string, ...args: Array<string | number>) => Result<[string, number?, string?], Context>
     writeSecurity: (security: string, spent: string, log: string, enrolment: string, open: string, due: string, ...args: Array<string | number>) => Result<string, Context>
     succeedAttempt: (challenge: string, security: string, open: string, log: string, ...args: Array<string | number>) => Result<number, Context>
+    replaceDeadBatches: (dead: string, job: string, jobId: string, read: string, data: string) => Result<number, Context>
   }
 }
 
@@ -61,7 +62,8 @@ const scripts: ReadonlyArray<{ command: string, file: string, keys: number }> = 
   { command: 'advanceCursor', file: 'advance-cursor.lua', keys: 1 },
   { command: 'succeedAttempt', file: 'succeed-attempt.lua', keys: 4 },
   { command: 'reserveEnrolment', file: 'reserve-enrolment.lua', keys: 1 },
-  { command: 'writeSecurity', file: 'write-security.lua', keys: 6 }
+  { command: 'writeSecurity', file: 'write-security.lua', keys: 6 },
+  { command: 'replaceDeadBatches', file: 'replace-dead-batches.lua', keys: 2 }
 ]
 
 /** For requests: fails within two seconds rather than wait for a Redis that is away. */

@@ -1,55 +1,69 @@
 /** Finds what subjects still have in the queue of events, and what was given up there. */
-import { Queue } from 'bullmq'
 import type { RedisClient } from './servers.ts'
 import { concerns, type Erasure } from '../domain/erasure.ts'
-import type { ErasureQueue, FoundBatch } from '../flows/erasure-ports.ts'
-import { eventQueueName, queuePrefix } from './event-queue.ts'
+import type { BatchPlace, ErasureQueue, FoundBatch } from '../flows/erasure-ports.ts'
+import type { QueuedBatch } from '../flows/ports.ts'
 import { fromJobData, toJobData, type JobData } from './job-data.ts'
 import { batchKey, readBatches } from './queued-batches.ts'
 import { orUnavailable } from './unavailable.ts'
 
-export function makeErasureQueue (redis: RedisClient): ErasureQueue & { close: () => Promise<void> } {
-  const queue = new Queue<JobData>(eventQueueName, { connection: redis, prefix: queuePrefix, skipWaitingForReady: true, skipVersionCheck: true })
-  queue.on('error', () => {}) // Every call reports its own failure.
+export function makeErasureQueue (redis: RedisClient): ErasureQueue {
+  const isDead = async (jobId: string): Promise<boolean> => await redis.zscore(batchKey('failed'), jobId) !== null
 
-  return {
-    ...orUnavailable<ErasureQueue>('the queue', {
-      async search (erasures) {
-        const found = new Map<Erasure, FoundBatch[]>(erasures.map(erasure => [erasure, []]))
-        if (erasures.length === 0) return []
-        const bySubject = Map.groupBy(erasures, nameOf)
-        for await (const page of readBatches(redis)) {
-          for (const { jobId, dead, batch: { owner, requestId, receivedAt } } of page) {
-            const candidates = [owner.accountId, undefined].flatMap(accountId => [owner.deviceId, undefined].flatMap(deviceId => bySubject.get(nameOf({ accountId, deviceId })) ?? []))
-            for (const erasure of new Set(candidates)) {
-              if (receivedAt <= erasure.until && concerns(erasure, owner)) found.get(erasure)?.push({ jobId, requestId, dead })
-            }
+  const readDead = async ({ jobId, requestId }: BatchPlace): Promise<QueuedBatch | undefined> => {
+    const [dead, data] = await Promise.all([isDead(jobId), redis.hget(batchKey(jobId), 'data')])
+    return dead && data !== null ? batchesOf(data).find(batch => batch.requestId === requestId) : undefined
+  }
+
+  /** Puts `rest` in the place of one batch of a job given up; others may be at its neighbours. */
+  const replaceWith = async ({ jobId, requestId }: BatchPlace, rest: readonly QueuedBatch[]): Promise<void> => {
+    for (let outcome = 0; outcome === 0;) {
+      const data = await redis.hget(batchKey(jobId), 'data')
+      if (data === null) return
+      const batches = batchesOf(data).flatMap(batch => batch.requestId === requestId ? rest : [batch])
+      outcome = await redis.replaceDeadBatches(batchKey('failed'), batchKey(jobId), jobId, data, batches.length === 0 ? '' : JSON.stringify(toJobData(batches)))
+    }
+  }
+
+  return orUnavailable<ErasureQueue>('the queue', {
+    async search (erasures) {
+      const found = new Map<Erasure, FoundBatch[]>(erasures.map(erasure => [erasure, []]))
+      if (erasures.length === 0) return []
+      const bySubject = Map.groupBy(erasures, nameOf)
+      for await (const page of readBatches(redis)) {
+        for (const { jobId, dead, batch: { owner, requestId, receivedAt } } of page) {
+          const candidates = [owner.accountId, undefined].flatMap(accountId => [owner.deviceId, undefined].flatMap(deviceId => bySubject.get(nameOf({ accountId, deviceId })) ?? []))
+          for (const erasure of new Set(candidates)) {
+            if (receivedAt <= erasure.until && concerns(erasure, owner)) found.get(erasure)?.push({ jobId, requestId, dead })
           }
         }
-        return erasures.map(erasure => found.get(erasure) ?? [])
-      },
-
-      async remaining (batches) {
-        const held = await Promise.all(batches.map(async ({ jobId }) => await redis.exists(batchKey(jobId))))
-        return batches.filter(({ settled }, index) => held[index] === 1 && settled === undefined)
-      },
-
-      async readDead (jobId) {
-        const job = await queue.getJob(jobId)
-        return job !== undefined && await job.isFailed() ? fromJobData(job.data) : undefined
-      },
-
-      async replace (jobId, batch) {
-        const job = await queue.getJob(jobId)
-        await job?.updateData(toJobData(batch))
-      },
-
-      async remove (jobId) {
-        await queue.remove(jobId)
       }
-    }),
-    close: async () => { await queue.close() }
-  }
+      return erasures.map(erasure => found.get(erasure) ?? [])
+    },
+
+    async remaining (batches) {
+      const held = await Promise.all(batches.filter(({ settled }) => settled === undefined).map(async batch => {
+        const [exists, dead] = await Promise.all([redis.exists(batchKey(batch.jobId)), isDead(batch.jobId)])
+        // One that was given up may be gone from a job that still holds others.
+        return exists === 1 && (!dead || await readDead(batch) !== undefined) ? [batch] : []
+      }))
+      return held.flat()
+    },
+
+    readDead,
+
+    async replace (place, batch) {
+      await replaceWith(place, [batch])
+    },
+
+    async remove (place) {
+      await replaceWith(place, [])
+    }
+  })
+}
+
+function batchesOf (data: string): QueuedBatch[] {
+  return fromJobData(JSON.parse(data) as JobData)
 }
 
 /** One text for each pair of names. */

@@ -80,11 +80,12 @@ export function makeErasureStore (redis: RedisClient): ErasureStore {
 
     async batches (id) {
       const stored = await redis.hgetall(keyOf(id, 'erasure-batches'))
-      return Object.entries(stored).map(([jobId, text]) => ({ jobId, ...JSON.parse(text) as Omit<FoundBatch, 'jobId'> }))
+      return Object.entries(stored).map(([requestId, text]) => ({ requestId, ...JSON.parse(text) as Omit<FoundBatch, 'requestId'> }))
     },
 
     async addBatches (id, batches) {
-      const fields = batches.flatMap(({ jobId, ...batch }) => [jobId, JSON.stringify(batch)])
+      // By its request, since a batch may move from one job to another.
+      const fields = batches.flatMap(({ requestId, ...batch }) => [requestId, JSON.stringify(batch)])
       await redis.multi().hset(keyOf(id, 'erasure-batches'), ...fields).pexpire(keyOf(id, 'erasure-batches'), keptMs).exec()
     },
 

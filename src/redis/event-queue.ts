@@ -1,13 +1,32 @@
-/** The durable queue between intake and the writer: BullMQ, one job per batch. */
+/** The durable queue between intake and the writer: BullMQ, one job for the batches that arrive together. */
 import { Queue } from 'bullmq'
 import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { EventQueue, QueueBooks, QueuedBatch, QueuedEvents } from '../flows/ports.ts'
+import { inGroups } from './group-commit.ts'
 import { fromJobData, toJobData, type JobData } from './job-data.ts'
 
 export const eventQueueName = 'events'
 /** One hash tag for all keys of the queues, as Redis Cluster needs. */
 export const queuePrefix = '{assent}'
+
+/** Each job says so, in as few characters as there are: without end. */
+export const jobOptions = {
+  attempts: 1e9,
+  backoff: { type: 'custom' },
+  removeOnComplete: true,
+  stackTraceLimit: 0
+}
+
+/**
+ * A job holds up to this many batches, and characters of their bodies; a batch with more has a job to itself. Jobs are what
+ * is counted, taken, and tried again, so none is much more than a large batch.
+ */
+const jobBatchesMax = 64
+const jobBodiesMax = 32 * 1024
+/** One round of jobs is on its way to the disk while the next gathers, unless that takes unusually long. */
+const roundsMax = 2
+const patienceMs = 50
 
 export interface QueueDepth {
   /** Jobs that wait, are being stored, or wait to be tried again. */
@@ -32,19 +51,21 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
     skipWaitingForReady: true,
     skipVersionCheck: true, // The worker checks. Here an answer that comes too late would leave the queue of no use for good.
     streams: { events: { maxLen: 100 } },
-    defaultJobOptions: {
-      // Each job says so, in as few characters as there are: without end.
-      attempts: 1e9,
-      backoff: { type: 'custom' },
-      removeOnComplete: true,
-      stackTraceLimit: 0
-    }
+    defaultJobOptions: jobOptions
   })
   queue.on('error', () => {}) // Every call reports its own failure.
+  const add = inGroups<QueuedBatch>({
+    send: async batches => await queue.add('batches', toJobData(batches)),
+    sizeOf: ({ body }) => body.length,
+    sizeMax: jobBodiesMax,
+    itemsMax: jobBatchesMax,
+    roundsMax,
+    patienceMs
+  })
   return {
     async add (batch) {
       try {
-        await queue.add('batch', toJobData(batch))
+        await add(batch)
       } catch (cause) {
         throw new Unavailable('the queue', { cause })
       }
@@ -65,6 +86,7 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
     pending: async () => await queue.getJobCountByTypes('waiting', 'active', 'delayed'),
     async pendingAndDead (received) {
       const books: QueuedEvents = { pending: 0, dead: 0, dropped: 0, rejected: 0, requestIds: [] }
+      const counted = new Set<string>()
       try {
         // The ids of all states are read in one step each; of a job that is gone by the time it is looked at, ClickHouse knows.
         const dead = new Set(await queue.getRanges(['failed'], 0, -1))
@@ -73,7 +95,11 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
           const page = jobs.slice(from, from + pageJobs)
           const found = await Promise.all(page.map(async id => await redis.hget(queue.toKey(id), 'data')))
           for (const [index, data] of found.entries()) {
-            if (data !== null) addBatch(books, fromJobData(JSON.parse(data) as JobData), dead.has(page[index] ?? ''), received)
+            for (const batch of data === null ? [] : fromJobData(JSON.parse(data) as JobData)) {
+              // While a job is parted its batches lie in two.
+              if (!counted.has(batch.requestId)) addBatch(books, batch, dead.has(page[index] ?? ''), received)
+              counted.add(batch.requestId)
+            }
           }
         }
       } catch (cause) {
@@ -85,7 +111,7 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
   }
 }
 
-/** How many batches are held in memory at once to be counted. */
+/** How many jobs are held in memory at once to be counted. */
 const pageJobs = 100
 
 function addBatch (books: QueuedEvents, { requestId, receivedAt, counts }: QueuedBatch, isDead: boolean, received?: { from: number, to: number }): void {

@@ -8,7 +8,7 @@ import { fromJobData, type JobData } from './job-data.ts'
 
 export interface ReadBatch { jobId: string, dead: boolean, batch: QueuedBatch }
 
-/** How many batches are read at once: a batch may be large. */
+/** How many jobs are read at once: a batch may be large. */
 const pageSize = 50
 
 export function batchKey (name: string): string {
@@ -29,7 +29,7 @@ export async function * readBatches (redis: RedisClient): AsyncGenerator<ReadBat
     const texts = await Promise.all(page.map(async ({ jobId }) => await redis.hget(batchKey(jobId), 'data')))
     yield page.flatMap((job, index): ReadBatch[] => {
       const data = JSON.parse(texts[index] ?? 'null') as JobData | null
-      return data === null ? [] : [{ ...job, batch: fromJobData(data) }]
+      return data === null ? [] : fromJobData(data).map(batch => ({ ...job, batch }))
     })
   }
 }

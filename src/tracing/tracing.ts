@@ -33,7 +33,7 @@ export interface Tracing {
 }
 
 const exportTimeoutMs = 3000
-/** A writer has up to 400 batches in hand. */
+/** Of the batches of one insert no more are pointed to. */
 const linksMax = 400
 const propagator = new W3CTraceContextPropagator()
 

@@ -42,7 +42,7 @@ t.test('a row that cannot be stored is set aside with its reason, and its neighb
   ]
   const neighbours = poison.map(() => Array.from({ length: 8 }, () => makeRow()))
   const bad = poison.map(([, fields]) => makeRow(fields as Partial<EventRow>))
-  const batches = await Promise.all(bad.map(async (row, index) => await queueRows([...neighbours[index]!.slice(0, 3), row, ...neighbours[index]!.slice(3)])))
+  const batches = bad.map((row, index) => queueRows([...neighbours[index]!.slice(0, 3), row, ...neighbours[index]!.slice(3)]))
   await Promise.all(batches.map(queue.add))
 
   await eventually('nothing waits', async () => (await service.call('GET', '/health/ready')).body['pending'] === 0)

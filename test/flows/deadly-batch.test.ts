@@ -25,7 +25,7 @@ const redis = connectForRequests({ socketPath: embedded.socketPath })
 await redis.connect()
 const { client, rows } = await startClickHouse(t)
 const queue = makeErasureQueue(redis)
-t.teardown(async () => { await queue.close(); redis.disconnect(); await embedded.close() })
+t.teardown(async () => { redis.disconnect(); await embedded.close() })
 const erasures = makeErasureStore(redis)
 const start = Date.now()
 
@@ -44,11 +44,11 @@ function makeProcess (now: () => number, read: () => Promise<never>): EraseSubje
 t.test('a batch given up that ends whoever reads it is read once for an erasure, and then erased unread', async t => {
   const accountId = randomUUID()
   const batch: QueuedBatch = {
-    schema: 2, requestId: randomUUID(), owner: { accountId, deviceId: undefined, orgId: undefined, region: undefined }, product: 'cad', release: 2026, receivedAt: start - 1,
+    schema: 3, requestId: randomUUID(), owner: { accountId, deviceId: undefined, orgId: undefined, region: undefined }, product: 'cad', release: 2026, receivedAt: start - 1,
     body: 'nobody reads this',
     counts: [{ event: 'e', version: 1, purpose: 'p', outcome: 'accepted', reason: 'r', count: 3 }]
   }
-  await redis.multi().hset(batchKey('1'), 'data', JSON.stringify(toJobData(batch)), 'name', 'batch').zadd(batchKey('failed'), start, '1').exec()
+  await redis.multi().hset(batchKey('1'), 'data', JSON.stringify(toJobData([batch])), 'name', 'batch').zadd(batchKey('failed'), start, '1').exec()
   const id = erasureIdFor({ kind: 'account', id: accountId }, randomUUID())
   await erasures.open({ id, accountId, deviceId: null, purpose: null, reason: 'a test', requestedBy: 'person', until: start })
 

@@ -21,7 +21,7 @@ const redis = connectForRequests({ socketPath: embedded.socketPath })
 await redis.connect()
 const { client, rows } = await startClickHouse(t)
 const queue = makeErasureQueue(redis)
-t.teardown(async () => { await queue.close(); redis.disconnect(); await embedded.close() })
+t.teardown(async () => { redis.disconnect(); await embedded.close() })
 
 const table = makeErasureTable(client, { pseudonym: (_kind, id) => id ?? '', idOf: ({ accountId }, uuid) => erasureIdFor({ kind: 'account', id: accountId ?? '' }, uuid), now: Date.now })
 const erasures = makeErasureStore(redis)

@@ -60,7 +60,7 @@ t.test('a Redis that fills up sheds batches first, and choices never', async t =
 })
 
 t.test('a queue at its high-water mark takes no more, and again once it has drained', async t => {
-  const service = await startTestService(t, { QUEUE_BATCHES_MAX: '3' })
+  const service = await startTestService(t, { QUEUE_JOBS_MAX: '3' })
   const ada = await signIn(service, 'ada', 'product_analytics')
   service.service.writer!.pause()
   isProblem(t, await refusal(service, ada.token), 503, 'unavailable', '/v1/events')

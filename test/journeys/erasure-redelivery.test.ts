@@ -1,7 +1,7 @@
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import type { JobData } from '../../src/redis/job-data.ts'
+import { fromJobData, type JobData } from '../../src/redis/job-data.ts'
 import { accountRef, certificateOf, eraseFor, knownKey } from '../support/erasure.ts'
 import { fates, heartbeat, makeBatch, makeEvent, signIn } from '../support/api.ts'
 import { eventually, startTestService } from '../support/service.ts'
@@ -115,7 +115,8 @@ t.test('what has left the queue leaves the append-only file of Redis too', async
   await deliver(token, makeBatch({ events: [makeEvent(heartbeat)] }))
   let job: string | undefined
   await eventually('the writer has it', async () => { [job] = await service.redis.lrange('{assent}:events:active', 0, -1); return job !== undefined })
-  const { body } = JSON.parse(await service.redis.hget(`{assent}:events:${job!}`, 'data') ?? '') as JobData
+  const [batch] = fromJobData(JSON.parse(await service.redis.hget(`{assent}:events:${job!}`, 'data') ?? '') as JobData)
+  const { body } = batch!
   service.service.writer?.resume()
   await eventually('it is stored', async () => await stored('eve') === 1)
   t.equal(await holds(body), true)

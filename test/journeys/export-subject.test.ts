@@ -5,7 +5,7 @@ import t from 'tap'
 import { openEmbedded } from '../../src/clickhouse/client.ts'
 import { insertRows } from '../../src/clickhouse/statements.ts'
 import { makePseudonym } from '../../src/crypto/keyed-hash.ts'
-import type { JobData } from '../../src/redis/job-data.ts'
+import { fromJobData, toJobData, type JobData } from '../../src/redis/job-data.ts'
 import { accountPartition, keyIn } from '../../src/redis/keys.ts'
 import { makeEvent, signIn, type Answer, type Person } from '../support/api.ts'
 import { fillLedger, makeEntry, sha256 } from '../support/exports.ts'
@@ -126,9 +126,9 @@ t.test('what waits to be stored is held too, and what was given up', async t => 
   await service.post(pia.token, { events: [other] })
   let taken: string[] = []
   await eventually('the writer has them', async () => { taken = await service.redis.lrange('{assent}:events:active', 0, -1); return taken.length === 2 })
-  const hashes = await Promise.all(taken.map(async job => await service.redis.hgetall(`{assent}:events:${job}`)))
-  const own = hashes.find(hash => (JSON.parse(hash['data']!) as JobData).owner.accountId === 'nia')!
-  await service.redis.multi().hset('{assent}:events:given-up', { ...own, data: JSON.stringify({ ...JSON.parse(own['data']!), requestId: randomUUID(), body: 'unreadable' }) }).zadd('{assent}:events:failed', 1, 'given-up').exec()
+  const held = await Promise.all(taken.map(async job => fromJobData(JSON.parse(await service.redis.hget(`{assent}:events:${job}`, 'data') ?? '') as JobData)))
+  const own = held.flat().find(({ owner }) => owner.accountId === 'nia')!
+  await service.redis.multi().hset('{assent}:events:given-up', { data: JSON.stringify(toJobData([{ ...own, requestId: randomUUID(), body: 'unreadable' }])) }).zadd('{assent}:events:failed', 1, 'given-up').exec()
   const lines = linesOf((await download(nia, (await ask(nia, paid)).body['download'])).text)
   t.match(of(lines, 'queued_event'), [{ given_up: false, event_id: waiting['id'], name: 'command.run', properties: { command: 'ARC' }, captured_at: /Z$/, account_ref: refOf('nia') }])
   t.equal(of(lines, 'queued_event').length, 1)

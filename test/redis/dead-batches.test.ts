@@ -9,7 +9,7 @@ import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 
 const batch: QueuedBatch = {
-  schema: 2, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  schema: 3, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
   product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
 }
 

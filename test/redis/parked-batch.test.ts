@@ -10,10 +10,10 @@ import { startRedis } from '../support/redis.ts'
 import { eventually, startTestService } from '../support/service.ts'
 
 const batch: QueuedBatch = {
-  schema: 2, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  schema: 3, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
   product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
 }
-const ofNext = (requestId: string): QueuedBatch => ({ ...batch, requestId, schema: 3 as 2 })
+const ofNext = (requestId: string): QueuedBatch => ({ ...batch, requestId, schema: 4 as 3 })
 
 t.test('a batch of a newer version is parked however long, holds up no other, and is stored by a writer that knows it', async t => {
   const { redis, socketPath } = await startRedis(t)
@@ -56,7 +56,7 @@ t.test('a service that finds a batch of a newer version says so, and stores what
   const service = await startTestService(t)
   const ada = await signIn(service, 'ada')
   const queue = new Queue(eventQueueName, { connection: service.redis, prefix: queuePrefix })
-  await queue.add('batch', toJobData(ofNext('new')), { attempts: 3 })
+  await queue.add('batches', toJobData([ofNext('new')]), { attempts: 3 })
   t.equal((await service.post(ada.token, { events: [makeEvent(heartbeat)] })).status, 202)
   await eventually('the known one is stored', async () => await service.count('events_v') === 1)
   // Its row is there before its job is gone.

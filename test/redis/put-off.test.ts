@@ -11,10 +11,10 @@ import { eventually } from '../support/service.ts'
 
 const sixHoursMs = 6 * 3_600_000
 
-const batch = (requestId: string): JobData => toJobData({
-  schema: 2, requestId, owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+const batch = (requestId: string): JobData => toJobData([{
+  schema: 3, requestId, owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
   product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
-})
+}])
 
 function startWriter (t: Test, socketPath: string, stored: string[]): EventWorker {
   const connection = connectForWorker({ socketPath })

@@ -13,16 +13,16 @@ export function makeRow (fields: Partial<EventRow> = {}): EventRow {
   }
 }
 
-function makeQueuedBatch (fields: Partial<QueuedBatch> = {}): QueuedBatch {
+export function makeQueuedBatch (fields: Partial<QueuedBatch> = {}): QueuedBatch {
   return {
-    schema: 2, requestId: randomUUID(), owner: { accountId: 'ada', deviceId: 'pc-1', orgId: undefined, region: undefined },
+    schema: 3, requestId: randomUUID(), owner: { accountId: 'ada', deviceId: 'pc-1', orgId: undefined, region: undefined },
     product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: [], ...fields
   }
 }
 
 /** A frame for each row, so that each may be of a kind of its own. */
-export async function queueRows (rows: readonly EventRow[]): Promise<QueuedBatch> {
-  const body = await makeFrameCodec().pack(batchRowsOf(rows))
+export function queueRows (rows: readonly EventRow[]): QueuedBatch {
+  const body = makeFrameCodec().pack(batchRowsOf(rows))
   return makeQueuedBatch({ body, receivedAt: rows[0]!.receivedAt })
 }
 

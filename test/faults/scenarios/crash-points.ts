@@ -46,12 +46,11 @@ const isHeard = ({ name, path }: Place): boolean => !(name === 'write' && /\/dat
 
 /** A copy in which a batch is done, and its rows are inserted a moment later. */
 const earlyDone: Patch = {
-  file: 'src/redis/event-worker.ts',
-  find: /await taken\[0\]\?\.begin\?\.\(\)\n/,
-  put: `await taken[0]?.begin?.()
-      for (const { done } of taken) done()
+  file: 'src/redis/flushes.ts',
+  find: /await store\(\{ batches: taken/,
+  put: `for (const { done } of taken) done()
       await new Promise(resolve => setTimeout(resolve, 200))
-`
+      await store({ batches: taken`
 }
 
 export const crashPoints: readonly Scenario[] = [

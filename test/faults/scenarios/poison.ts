@@ -1,8 +1,9 @@
 /** Rows that ClickHouse refuses for good, and batches that kill the writer: neither may hold up or spoil anything else. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { keepRows } from '../../../src/flows/frames.ts'
-import type { Frame, QueuedBatch } from '../../../src/flows/ports.ts'
+import type { Frame } from '../../../src/flows/ports.ts'
 import { makeFrameCodec } from '../../../src/redis/frame-codec.ts'
+import { fromJobData, toJobData, type JobData } from '../../../src/redis/job-data.ts'
 import { batchKey } from '../../../src/redis/queued-batches.ts'
 import { withPatchedCopy, type Patch } from '../patched-copy.ts'
 import type { Random } from '../random.ts'
@@ -22,8 +23,10 @@ async function spoilRow (redis: RedisServer, random: Random): Promise<string | u
     const waiting = await connection.lrange(batchKey('wait'), 0, -1)
     if (waiting.length === 0) return undefined
     const key = batchKey(random.pick(waiting))
-    const batch = JSON.parse(await connection.hget(key, 'data') ?? 'null') as QueuedBatch | null
-    if (batch === null) return undefined
+    const data = JSON.parse(await connection.hget(key, 'data') ?? 'null') as JobData | null
+    if (data === null) return undefined
+    const batches = fromJobData(data)
+    const batch = random.pick(batches)
     const codec = makeFrameCodec()
     const rows = codec.unpack(batch)
     const frame = random.pick(rows.frames)
@@ -31,7 +34,8 @@ async function spoilRow (redis: RedisServer, random: Random): Promise<string | u
     const place = random.between(0, frame.eventIds.length - 1)
     const spoiled = { ...keepRows(frame, index => index === place), ...random.pick(spoilings) as Partial<Frame> }
     const neighbours = [...rows.frames.filter(other => other !== frame), keepRows(frame, index => index !== place)].filter(({ eventIds }) => eventIds.length > 0)
-    await connection.hset(key, 'data', JSON.stringify({ ...batch, body: await codec.pack({ ...rows, frames: [spoiled, ...neighbours] }) }))
+    const spoiledBatch = { ...batch, body: codec.pack({ ...rows, frames: [spoiled, ...neighbours] }) }
+    await connection.hset(key, 'data', JSON.stringify(toJobData(batches.map(other => other === batch ? spoiledBatch : other))))
     return frame.eventIds[place]
   })
 }
@@ -82,14 +86,16 @@ async function poisonBatches (form: Form): Promise<Outcome> {
       const [stays, erased] = [await crowd.newDevice(`${deadly}1`), await crowd.newDevice(`${deadly}2`)]
       const supervisor = supervise(scene.stage.writer, deaths => { form.say(`the writer has died ${String(deaths)} times`) })
       try {
-        for (const id of await crowd.post(stays)) givenUp.add(id)
-        await crowd.post(erased)
+        // With others that arrive at the same time, and are not given up with them.
+        const beside = await Promise.all(Array.from({ length: 10 }, async () => await crowd.newDevice()))
+        const [given] = await Promise.all([stays, ...beside, erased].map(crowd.post))
+        for (const id of given ?? []) givenUp.add(id)
         const dead = async (): Promise<number> => await redis.ask(async connection => await connection.zcard(batchKey('failed')))
         await until('both batches are given up', async () => await dead() === 2, 60_000 * starts)
         const kills = supervisor.deaths()
         form.say(`given up after ${String(kills)} deaths of the writer; the device of one is erased…`)
-        // Both in one insert the first time, then each by itself; a kill may hit a start that was not counted yet.
-        if (kills < starts || kills > 2 * starts + 2) throw new Error(`${String(kills)} deaths of the writer until two batches were given up after ${String(starts)} starts each`)
+        // Both in one insert the first time, then each job by itself, then each batch; a kill may hit a start that was not counted yet.
+        if (kills < starts || kills > 2 * starts + 4) throw new Error(`${String(kills)} deaths of the writer until two batches were given up after ${String(starts)} starts each`)
         const metrics = await (await fetch(`${scene.stage.writer.url()}/metrics`)).text()
         if (!/^assent_queue_dead_jobs 2$/m.test(metrics)) throw new Error('the metric of batches given up does not say 2')
         await crowd.erase(erased)

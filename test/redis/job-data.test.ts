@@ -1,0 +1,28 @@
+import t from 'tap'
+import type { QueuedBatch } from '../../src/flows/ports.ts'
+import { isReadable } from '../../src/flows/ports.ts'
+import { fromJobData, toJobData, type JobData } from '../../src/redis/job-data.ts'
+import { makeQueuedBatch } from '../support/queued.ts'
+
+const throughRedis = (data: JobData): JobData => JSON.parse(JSON.stringify(data)) as JobData
+const counts: QueuedBatch['counts'] = [{ event: 'e', version: 1, purpose: 'p', outcome: 'accepted', reason: 'r', count: 3 }]
+
+t.test('batches come out of a job as they went in', async t => {
+  const batches = [
+    makeQueuedBatch({ body: 'the rows', counts, trace: '00-trace' }),
+    makeQueuedBatch({ owner: { accountId: undefined, deviceId: 'pc', orgId: 'acme', region: 'CH' } })
+  ]
+  t.same(fromJobData(throughRedis(toJobData(batches))), batches)
+})
+
+t.test('a job of one batch, as older versions wrote it, is read', async t => {
+  const batch = makeQueuedBatch({ body: 'the rows', counts })
+  const old: JobData = { ...batch, counts: [['e', 1, 'p', 'accepted', 'r', 3]] }
+  t.match(fromJobData(throughRedis(old)), [{ ...batch, owner: { accountId: 'ada', deviceId: 'pc-1' } }])
+})
+
+t.test('a version that knows one batch of each job finds a form that it does not know, and a list of counts', async t => {
+  const data = throughRedis(toJobData([makeQueuedBatch()])) as unknown as QueuedBatch
+  t.equal(isReadable(data), false)
+  t.same(data.counts, [])
+})
