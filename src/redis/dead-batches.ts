@@ -2,6 +2,7 @@
 import { Queue } from 'bullmq'
 import type { RedisClient } from './servers.ts'
 import { eventQueueName, queuePrefix } from './event-queue.ts'
+import { batchKey } from './queued-batches.ts'
 
 /** Offers each to the writer again, as many times as a new one; how many there were. A batch that was stored meanwhile, or erased, is passed over. */
 export async function offerDeadAgain (redis: RedisClient, onProgress: (offered: number) => void): Promise<number> {
@@ -13,7 +14,8 @@ export async function offerDeadAgain (redis: RedisClient, onProgress: (offered: 
       const job = await queue.getJob(id)
       // What it has been through stays known, so that it is stored by itself.
       if (job === undefined || !await job.isFailed()) continue
-      await job.retry('failed', { resetAttemptsStarted: true })
+      await redis.hdel(batchKey(id), 'starts')
+      await job.retry('failed')
       offered++
       if (offered % progressEvery === 0) onProgress(offered)
     }

@@ -21,7 +21,7 @@ t.test('batches that were given up are offered again, each by itself and as ofte
   for await (const page of readBatches(redis)) {
     for (const { jobId, batch: { requestId } } of page) {
       if (requestId === 'c' || requestId === 'd') continue
-      await redis.multi().lrem(batchKey('wait'), 1, jobId).zadd(batchKey('failed'), Date.now(), jobId).hset(batchKey(jobId), 'ats', 26, 'atm', 1, 'failedReason', 'started too often').exec()
+      await redis.multi().lrem(batchKey('wait'), 1, jobId).zadd(batchKey('failed'), Date.now(), jobId).hset(batchKey(jobId), 'starts', 26, 'atm', 1, 'failedReason', 'started too often').exec()
     }
   }
   t.match(await queue.depth(), { pending: 2, dead: 2 })
