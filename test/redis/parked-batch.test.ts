@@ -32,6 +32,7 @@ t.test('a batch of a newer version is parked however long, holds up no other, an
       onStored: () => {},
       onTrouble: what => { if (what === 'batch-parked') parked++ },
       flushRowsMax: 100,
+      flushBodiesMax: 100_000,
       flushWaitMs: 10,
       parkMs: 20
     })
