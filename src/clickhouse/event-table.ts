@@ -39,8 +39,8 @@ export function makeEventTable (client: ClickHouseClient, now: () => number): Ev
 
     async insert (lines) {
       try {
-        // Not `insert`, which would serialise each row once more.
-        const { stream } = await client.exec({ query: insertEvents, values: Readable.from([lines], { objectMode: false }) })
+        // Not `insert`, which would serialise each row once more. Given as text, as the embedded engine takes it.
+        const { stream } = await client.exec({ query: insertEvents, values: Readable.from([lines]) })
         stream.resume()
         await finished(stream)
       } catch (error) {
