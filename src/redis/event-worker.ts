@@ -8,7 +8,7 @@ import { fromJobData, toJobData, type JobData } from './job-data.ts'
 import { bringForward, shortenExpiries } from './put-off.ts'
 import { batchKey } from './queued-batches.ts'
 
-export interface EventWorkerOptions extends Omit<FlushOptions, 'onTrouble'> {
+export interface EventWorkerOptions extends Omit<FlushOptions, 'onTrouble' | 'flushJobsMax'> {
   /** Whether this version knows the form of a batch. One that it does not know is parked, and `store` is not asked. */
   isReadable: (batch: QueuedBatch) => boolean
   onTrouble: (what: 'store-unavailable' | 'batch-failed' | 'batch-dead' | 'batch-parked' | 'lock-lost', error?: Error) => void
@@ -34,12 +34,19 @@ const putOffLookMs = 10_000
 const lockMs = 6000
 /** How often it is looked for batches of writers that have died. */
 const stalledLookMs = 3000
+/**
+ * BullMQ takes one job after the other until it has as many as it may or finds none, and only then looks at what it has
+ * taken; locks are not renewed until then. So it may have few, and several of it take side by side.
+ */
+const takers = 4
+const jobsEach = 100
 /** What a job is called that was parted from another. */
 const partName = 'part'
 
 export function startEventWorker (redis: RedisClient, options: EventWorkerOptions): EventWorker {
   const startedAt = Date.now()
-  const flushes = makeFlushes(options)
+  // While one half is stored the other gathers.
+  const flushes = makeFlushes({ ...options, flushJobsMax: takers * jobsEach / 2 })
 
   /** Keeps a batch for a writer that knows its form, however long none comes. */
   const park = async (job: Job<JobData>, token: string | undefined): Promise<never> => {
@@ -71,7 +78,7 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
    * one that is done and gone is stored once more, which changes nothing.
    */
   const part = async ({ timestamp }: Job<JobData>, batches: readonly QueuedBatch[]): Promise<void> => {
-    await Job.createBulk(worker, batches.map(batch => ({ name: partName, data: toJobData([batch]), opts: { ...jobOptions, jobId: batch.requestId, timestamp, lifo: true } })))
+    await Job.createBulk(first, batches.map(batch => ({ name: partName, data: toJobData([batch]), opts: { ...jobOptions, jobId: batch.requestId, timestamp, lifo: true } })))
   }
 
   const process = async (job: Job<JobData>, token?: string): Promise<void> => {
@@ -86,19 +93,21 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
     await flushes.alone(async store => { await startAlone(job, batches, store) })
   }
 
-  const worker = new Worker<JobData>(eventQueueName, process, {
+  const startTaker = (): Worker<JobData> => new Worker<JobData>(eventQueueName, process, {
     connection: redis,
     prefix: queuePrefix,
-    concurrency: 400,
+    concurrency: jobsEach,
     lockDuration: lockMs,
     stalledInterval: stalledLookMs,
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     settings: { backoffStrategy: attemptsMade => Math.min(1000 * 2 ** (attemptsMade - 1), putOffMaxMs) }
   })
-  worker.on('error', error => { if (error.message.includes('lock')) options.onTrouble('lock-lost', error) })
+  const first = startTaker()
+  const workers = [first, ...Array.from({ length: takers - 1 }, startTaker)]
+  for (const worker of workers) worker.on('error', error => { if (error.message.includes('lock')) options.onTrouble('lock-lost', error) })
 
   const look = (): void => {
-    bringForward(redis, worker, Date.now() + Math.max(2 * putOffMaxMs, 2 * options.parkMs))
+    bringForward(redis, first, Date.now() + Math.max(2 * putOffMaxMs, 2 * options.parkMs))
       .then(async () => { await shortenExpiries(redis, lockMs, stalledLookMs) })
       .catch(() => {}) // It is looked again.
   }
@@ -111,7 +120,7 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
     async close () {
       clearInterval(looking)
       flushes.finish()
-      await worker.close()
+      await Promise.all(workers.map(async worker => { await worker.close() }))
     }
   }
 }

@@ -8,8 +8,13 @@ export interface FlushOptions {
   store: (batches: readonly QueuedBatch[], again: boolean) => Promise<StoredBatches>
   onStored: (stored: StoredBatches, batches: number, durationMs: number) => void
   onTrouble: (what: 'store-unavailable' | 'batch-failed', error: Error) => void
+  /** An insert holds no more rows, and characters of bodies, unless a single job does. */
   flushRowsMax: number
-  flushWaitMs: number
+  flushBodiesMax: number
+  /** From how many jobs on nothing more is waited for. */
+  flushJobsMax: number
+  /** How long what has arrived waits for more; `busyMs`: if `busyRows` have come by then. Large inserts cost ClickHouse less. */
+  flushWait: { quietMs: number, busyRows: number, busyMs: number }
 }
 
 /** The batches of one job. `again`: whether they may have been stored before. */
@@ -27,7 +32,7 @@ export interface Flushes {
   finish: () => void
 }
 
-interface Given extends Waiting { done: () => void, failed: (error: Error) => void }
+interface Given extends Waiting { rows: number, bodies: number, done: () => void, failed: (error: Error) => void }
 
 const retryFromMs = 200
 const retryToMs = 5000
@@ -38,8 +43,9 @@ export function makeFlushes (options: FlushOptions): Flushes {
   let storing = false
   /** Whether what has been gathered has waited long enough. */
   let due = false
-  let gathered: Given[] = []
+  const gathered: Given[] = []
   let gatheredRows = 0
+  let gatheredBodies = 0
   const lone: Array<() => Promise<void>> = []
   let timer: NodeJS.Timeout | undefined
 
@@ -47,17 +53,48 @@ export function makeFlushes (options: FlushOptions): Flushes {
     if (held) return undefined
     const first = lone.shift()
     if (first !== undefined) return first
-    if (gathered.length === 0 || (!due && gatheredRows < options.flushRowsMax)) return undefined
-    const taken = gathered
-    clearTimeout(timer)
-    timer = undefined
-    due = false
-    gathered = []
-    gatheredRows = 0
+    if (gathered.length === 0 || (!due && !isFull())) return undefined
+    const taken = takeGathered()
     return async () => { await storeTogether(taken) }
   }
 
-  /** One insert at a time: what arrives meanwhile makes the next one larger. */
+  const isFull = (): boolean => gathered.length >= options.flushJobsMax || gatheredRows >= options.flushRowsMax || gatheredBodies >= options.flushBodiesMax
+
+  const wait = (): void => {
+    const { quietMs, busyRows, busyMs } = options.flushWait
+    const flush = (): void => {
+      due = true
+      void storeWaiting()
+    }
+    timer ??= setTimeout(() => {
+      if (gatheredRows < busyRows) flush()
+      else timer = setTimeout(flush, busyMs - quietMs)
+    }, quietMs)
+  }
+
+  /** The oldest of what has been gathered, as much as one insert may hold. */
+  const takeGathered = (): Given[] => {
+    let rows = 0
+    let bodies = 0
+    const end = gathered.findIndex((given, index) => {
+      rows += given.rows
+      bodies += given.bodies
+      return index > 0 && (rows > options.flushRowsMax || bodies > options.flushBodiesMax)
+    })
+    const taken = gathered.splice(0, end === -1 ? gathered.length : end)
+    for (const given of taken) {
+      gatheredRows -= given.rows
+      gatheredBodies -= given.bodies
+    }
+    if (gathered.length === 0) {
+      clearTimeout(timer)
+      timer = undefined
+      due = false
+    }
+    return taken
+  }
+
+  /** One insert at a time: what arrives meanwhile is gathered for the next. */
   const storeWaiting = async (): Promise<void> => {
     if (storing) return
     storing = true
@@ -109,12 +146,12 @@ export function makeFlushes (options: FlushOptions): Flushes {
   return {
     together: async waiting => {
       await new Promise<void>((resolve, reject) => {
-        gathered.push({ ...waiting, done: resolve, failed: reject })
-        gatheredRows += waiting.batches.reduce((sum, batch) => sum + acceptedOf(batch), 0)
-        timer ??= setTimeout(() => {
-          due = true
-          void storeWaiting()
-        }, options.flushWaitMs)
+        const rows = waiting.batches.reduce((sum, batch) => sum + acceptedOf(batch), 0)
+        const bodies = waiting.batches.reduce((sum, { body }) => sum + body.length, 0)
+        gathered.push({ ...waiting, rows, bodies, done: resolve, failed: reject })
+        gatheredRows += rows
+        gatheredBodies += bodies
+        wait()
         void storeWaiting()
       })
     },
