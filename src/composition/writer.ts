@@ -73,9 +73,9 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
       logger.debug({ stored: stored.stored, failed: stored.failed, batches, ms: Math.round(durationMs) }, 'events.stored')
     },
     onTrouble: tell,
-    flushRowsMax: 20_000,
-    flushBodiesMax: 4 * 1024 * 1024,
-    flushWaitMs: 200,
+    flushRowsMax: 50_000,
+    flushBodiesMax: 8 * 1024 * 1024,
+    flushWait: { quietMs: 100, busyRows: 1000, busyMs: 500 },
     parkMs: 30_000
   })
   closers.push(async () => { await writer.close(); writerRedis.disconnect() })

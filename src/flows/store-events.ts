@@ -37,12 +37,14 @@ interface DroppedRow { eventId: string, name: string, version: number, purpose: 
 
 export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
   return async (batches, again) => {
+    // Unpacked before consent is asked: the less lies between the answer and the insert, the better.
+    const unpacked = batches.map(batch => batch.body === '' ? undefined : deps.frameCodec.unpack(batch))
     const standings = await deps.consents.readStandings(batches.map(batch => batch.owner))
     const fates = batches.map((batch, index): Fate => {
       const standing = standings[index]
       if (standing === undefined) throw new Error('a standing is missing')
       const permissionOf = makePermissions(deps.catalog, standing, { name: batch.product, release: batch.release }, deps.now())
-      const rows = batch.body === '' ? undefined : deps.frameCodec.unpack(batch)
+      const rows = unpacked[index]
       const fate: Fate = { batch, rows, mayMeetErased: mayMeetErased(standing, deps.catalog), kept: [], dropped: [] }
       for (const frame of rows?.frames ?? []) {
         const permitted = stillPermitted(deps, frame, permissionOf, fate.dropped)

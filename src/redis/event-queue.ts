@@ -24,9 +24,9 @@ export const jobOptions = {
  */
 const jobBatchesMax = 64
 const jobBodiesMax = 32 * 1024
-/** One round of jobs is on its way to the disk while the next gathers, unless that takes unusually long. */
+/** What gathers while two rounds of jobs are on their way to the disk goes next, or after this time: a slow disk gathers by itself. */
 const roundsMax = 2
-const patienceMs = 50
+const patienceMs = 5
 
 export interface QueueDepth {
   /** Jobs that wait, are being stored, or wait to be tried again. */

@@ -29,7 +29,7 @@ t.test('of batches that are tried again one by one, only that whose turn has com
       await held
       return { stored: 0, dropped: new Map(), failed: 0 }
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBodiesMax: 100_000, flushWaitMs: 200, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBodiesMax: 100_000, flushWait: { quietMs: 200, busyRows: 100, busyMs: 200 }, parkMs: 20
   })
   t.teardown(async () => { goOn(); await worker.close(); connection.disconnect() })
 

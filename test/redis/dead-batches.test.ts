@@ -38,7 +38,7 @@ t.test('batches that were given up are offered again, each by itself and as ofte
       stored.push(batches.map(({ requestId }) => requestId))
       return await Promise.resolve({ stored: 0, dropped: new Map(), failed: 0 })
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBodiesMax: 100_000, flushWaitMs: 50, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBodiesMax: 100_000, flushWait: { quietMs: 50, busyRows: 100, busyMs: 50 }, parkMs: 20
   })
   t.teardown(async () => { await worker.close(); connection.disconnect() })
   await eventually('all are stored', async () => (await queue.depth()).pending === 0)

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { inGroups } from '../../src/redis/group-commit.ts'
 
@@ -12,7 +12,7 @@ function stage (roundsMax: number, patienceMs = 10_000): { give: (item: string) 
   })
   return { give, sent, groups: () => sent.map(({ group }) => group.join()) }
 }
-const turn = async (): Promise<void> => { await sleep(5) }
+const turn = async (): Promise<void> => { await sleep(5); await setImmediate() }
 
 t.test('what is given in one turn goes together at once, what is given meanwhile next', async t => {
   const { give, sent, groups } = stage(1)

@@ -33,7 +33,7 @@ t.test('a batch of a newer version is parked however long, holds up no other, an
       onTrouble: what => { if (what === 'batch-parked') parked++ },
       flushRowsMax: 100,
       flushBodiesMax: 100_000,
-      flushWaitMs: 10,
+      flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 },
       parkMs: 20
     })
     t.teardown(async () => { await worker.close(); connection.disconnect() })
