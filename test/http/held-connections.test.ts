@@ -34,7 +34,7 @@ async function fill (ms: number): Promise<{ taken: Promise<number> }> {
 
 t.test('who is refused and comes again at once is not read until there is room, and is then let in', async t => {
   const before = await shed()
-  const { taken } = await fill(800)
+  const { taken } = await fill(500)
   const eager = openRaw(url, post())
   t.teardown(() => eager.socket.destroy())
   let received = String((await once(eager.socket, 'data'))[0])
