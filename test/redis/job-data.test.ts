@@ -1,6 +1,5 @@
 import t from 'tap'
 import type { QueuedBatch } from '../../src/flows/ports.ts'
-import { isReadable } from '../../src/flows/ports.ts'
 import { fromJobData, toJobData, type JobData } from '../../src/redis/job-data.ts'
 import { makeQueuedBatch } from '../support/queued.ts'
 
@@ -23,6 +22,6 @@ t.test('a job of one batch, as older versions wrote it, is read', async t => {
 
 t.test('a version that knows one batch of each job finds a form that it does not know, and a list of counts', async t => {
   const data = throughRedis(toJobData([makeQueuedBatch()])) as unknown as QueuedBatch
-  t.equal(isReadable(data), false)
+  t.not(data.schema, 2, 'the only one that it knows')
   t.same(data.counts, [])
 })
