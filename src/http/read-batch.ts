@@ -58,7 +58,7 @@ function readPlainBatch (catalog: Catalog, bytes: Buffer, limits: BatchLimits): 
   const from = text.indexOf(eventsKey) + eventsKey.length
   const read = from < eventsKey.length ? undefined : readPlainEvents(catalog, bytes, text, from, limits)
   if (read === undefined) return undefined
-  // With a zero in place of its events it is read as any other body is.
+  // With a zero in place of its events it is read like every other body.
   const rest = `${bytes.toString('utf8', 0, from)}0${bytes.toString('utf8', read.end)}`
   const { fatal } = scanJson(rest)
   const envelope = fatal === undefined ? envelopeShape.safeParse(parseText(rest)) : undefined
@@ -83,7 +83,7 @@ function batchOf ({ batch_id: batchId, sent_at: sentAt, device_id: deviceId, pro
 function readElement (catalog: Catalog, value: unknown, finding: ScanFinding | undefined, limits: BatchLimits): BatchElement {
   if (finding !== undefined) return reject(value, faultReasons[finding.reason], finding.pointer)
   const written = Buffer.from(JSON.stringify(value))
-  // Written anew, most events are as usual as any.
+  // Written anew, most events are usual ones.
   const plain = readPlainEvents(catalog, written, written.toString('latin1'), 0, limits)
   const [element] = plain?.end === written.length ? plain.elements : []
   if (element !== undefined) return element
