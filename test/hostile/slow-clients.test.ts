@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { heartbeat, makeEvent } from '../support/api.ts'
 import { isProblem } from '../support/problems.ts'
-import { head, openRaw, readAnswers, type RawConnection } from '../support/raw-http.ts'
+import { head, openRaw, readAnswers, type RawAnswer, type RawConnection } from '../support/raw-http.ts'
 import { makeFolder, startProcess } from '../start/process.ts'
 
 const service = await startProcess(t, { DATA_DIR: await makeFolder(t), RATE_LIMITS: 'off', UV_THREADPOOL_SIZE: '16' })
@@ -19,6 +19,11 @@ function drip ({ socket, ended }: RawConnection): void {
   void ended.finally(() => { clearInterval(dripping) })
 }
 
+/** What each was answered; nothing where a byte that it sent crossed the close, which resets a connection before it is read. */
+async function readAll (connections: RawConnection[]): Promise<Array<RawAnswer | undefined>> {
+  return await Promise.all(connections.map(async ({ ended }) => readAnswers(await ended)[0]))
+}
+
 t.test('2,000 clients that send next to nothing are closed, and no other client suffers', { timeout: 120_000 }, async t => {
   const slowHeads = Array.from({ length: ofEach }, () => openRaw(service.url, 'GET /health/live HTTP/1.1\r\nHost: here\r\nX-Slow: '))
   const slowBodies = Array.from({ length: ofEach }, () => openRaw(service.url, post))
@@ -32,12 +37,14 @@ t.test('2,000 clients that send next to nothing are closed, and no other client 
   }
   t.equal((await service.call('GET', '/health/ready')).status, 200)
 
-  const closed = await Promise.race([Promise.all([...slowHeads, ...slowBodies, ...idle].map(async ({ ended }) => await ended)), sleep(withinMs, undefined, { ref: false })])
+  const closed = await Promise.race([Promise.all([slowHeads, slowBodies, idle].map(readAll)), sleep(withinMs, undefined, { ref: false })])
   if (closed === undefined) throw new Error('some were still open')
-  for (const received of closed) {
-    const [answer] = readAnswers(received)
-    if (answer?.status !== 408) t.fail(`a slow client was answered ${String(answer?.status)}`)
+  for (const [kind, answers] of closed.entries()) {
+    const answered = answers.filter(answer => answer !== undefined)
+    for (const { status } of answered) if (status !== 408) t.fail(`a slow client was answered ${String(status)}`)
+    t.ok(answered.length > ofEach / 2, `${String(answered.length)} of ${String(ofEach)} could read why`)
+    isProblem(t, answered[0]!, 408, 'request-timeout', '')
+    if (kind === closed.length - 1) t.equal(answered.length, ofEach, 'who sends nothing always can')
   }
-  isProblem(t, readAnswers(closed[0]!)[0]!, 408, 'request-timeout', '')
   t.match((await service.call('GET', '/health/live')).body, { live: true })
 })
