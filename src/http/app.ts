@@ -82,12 +82,13 @@ export async function makeApp (options: AppOptions): Promise<FastifyInstance> {
   app.server.on('checkExpectation', (request, response) => { app.routing(request, response) })
   app.addHook('onRequest', (request, reply, done) => {
     brokenRequests.note(reply.raw)
-    reply.raw.setTimeout(timeouts.stalledAnswerMs, () => { closeStalledReader(request.raw.socket) })
+    reply.raw.setTimeout(timeouts.stalledAnswerMs).on('timeout', closeStalledReader)
     reply.headers(answerHeaders)
     if (options.isStopping()) reply.header('connection', 'close')
     done(refusalOfHosts(request) ?? refusalOfExpectation(request) ?? refusalOfLongAddress(request))
   })
   app.addHook('onResponse', (request, reply, done) => {
+    brokenRequests.forget(reply.raw)
     const route = request.routeOptions.url ?? 'none'
     options.onAnswer({ method: request.method, route, status: reply.statusCode, durationMs: reply.elapsedTime })
     done()

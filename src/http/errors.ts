@@ -63,6 +63,8 @@ export function answerUnroutable (error: FastifyError, _request: FastifyRequest,
 export interface BrokenRequests {
   /** To be told of every response that is begun. */
   note: (response: ServerResponse) => void
+  /** To be told of every response that is through: what is kept of it costs memory until the connection is used again. */
+  forget: (response: ServerResponse) => void
   answer: (error: Error & { code?: string }, socket: Socket) => void
 }
 
@@ -70,6 +72,10 @@ export function makeBrokenRequests (): BrokenRequests {
   const latest = new WeakMap<Socket, ServerResponse>()
   return {
     note (response) { latest.set(response.req.socket, response) },
+    forget (response) {
+      const { req: { socket, complete } } = response
+      if (complete && latest.get(socket) === response) latest.delete(socket)
+    },
     answer (error, socket) {
       if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
       else if (isAnswered(latest.get(socket))) socket.destroySoon()
