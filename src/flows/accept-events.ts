@@ -6,7 +6,8 @@ import { judgeEvent, type PermissionOf } from '../domain/judgement.ts'
 import { lapsedSince } from '../domain/notice.ts'
 import { makeTally } from '../domain/tally.ts'
 import { makeFrameSorter } from './frames.ts'
-import { readStanding, type BatchOwner, type BatchRows, type ConsentReader, type DeviceRegister, type EventQueue, type FrameCodec } from './ports.ts'
+import { inTurns } from './in-turns.ts'
+import { readStanding, type BatchOwner, type BatchRows, type ConsentReader, type DeviceRegister, type EventQueue, type FrameCodec, type QueuedBatch } from './ports.ts'
 
 export interface AcceptEventsDeps {
   catalog: Catalog
@@ -48,22 +49,24 @@ export interface AcceptedBatch {
  */
 export type AcceptEvents = (likely: BatchOwner, read: () => OwnedBatch) => Promise<AcceptedBatch>
 
+/** How many batches are read in a row: each takes some tenths of a millisecond, and whoever asks for anything else waits no longer. */
+const readTogether = 4
+
 /**
- * Consent is asked for first. Then a batch is read, judged and serialised in one go: while it waits for Redis little is
- * left of it, where a thousand parsed events would be moved about by the collector of garbage.
+ * Consent is asked for first. Then a batch is read, judged and serialised in one go. While it waits for Redis little is
+ * left of it: `judge` is through by then, and no function that still waits holds what it read.
  */
 export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
-  return async (likely, read) => {
+  const turn = inTurns(readTogether)
+  const judge = async (likely: BatchOwner, read: () => OwnedBatch): Promise<JudgedBatch> => {
     const receivedAt = deps.now()
     const likelyStanding = await readStanding(deps.consents, likely)
+    await turn()
     const owned = read()
     const { owner } = owned
     const standing = isSameOwner(owner, likely) ? likelyStanding : await readStanding(deps.consents, owner)
     const { taken, rows, product } = judgeBatch(deps, owned, standing, receivedAt)
-    if (owner.accountId !== undefined && owner.deviceId !== undefined) {
-      await deps.devices.see(owner.accountId, owner.deviceId, product.name, product.release, receivedAt)
-    }
-    await deps.queue.add({
+    const queued: QueuedBatch = {
       schema: 3,
       requestId: deps.newId(),
       owner,
@@ -72,10 +75,19 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
       receivedAt,
       body: rows.frames.length === 0 ? '' : deps.frameCodec.pack(rows),
       counts: taken.counts
-    })
+    }
+    return { taken, queued }
+  }
+  const keep = async ({ taken, queued }: JudgedBatch): Promise<AcceptedBatch> => {
+    const { owner: { accountId, deviceId }, product, release, receivedAt } = queued
+    if (accountId !== undefined && deviceId !== undefined) await deps.devices.see(accountId, deviceId, product, release, receivedAt)
+    await deps.queue.add(queued)
     return taken
   }
+  return (likely, read) => judge(likely, read).then(keep)
 }
+
+interface JudgedBatch { taken: AcceptedBatch, queued: QueuedBatch }
 
 function judgeBatch (
   deps: AcceptEventsDeps, { owner, batch }: OwnedBatch, standing: Standing, receivedAt: number

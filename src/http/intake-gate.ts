@@ -85,7 +85,7 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
   app.addHook('onRequest', (request, reply, done) => {
     const overload = request.routeOptions.config.sheds === true ? findOverload(load, limits) : undefined
     const { socket } = request.raw
-    if (overload === undefined || (connections.usePass(socket) && takesHeld())) {
+    if (overload === undefined || (connections.usePass(socket) && overload.reason === 'batches-in-hand')) {
       done()
       return
     }

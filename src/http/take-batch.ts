@@ -2,7 +2,7 @@
 import type { Caller } from '../domain/caller.ts'
 import type { Catalog } from '../domain/catalog.ts'
 import type { DecisionCount } from '../domain/event.ts'
-import type { AcceptEvents, EventResult } from '../flows/accept-events.ts'
+import type { AcceptedBatch, AcceptEvents, EventResult } from '../flows/accept-events.ts'
 import type { BatchOwner } from '../flows/ports.ts'
 import { inflateBody } from './body.ts'
 import { Problem } from './problem.ts'
@@ -27,19 +27,19 @@ export interface TakenBatch { answer: string, counts: readonly DecisionCount[] }
 export type TakeBatch = (posted: PostedBatch) => Promise<TakenBatch>
 
 export function makeTakeBatch (acceptEvents: AcceptEvents, catalog: Catalog, limits: BatchLimits): TakeBatch {
-  return async ({ body, encoding, poster, onInflated }) => {
-    const bytes = await inflateBody(body, encoding, limits)
+  const accept = ({ poster, onInflated, body }: PostedBatch, bytes: Buffer): Promise<AcceptedBatch> => {
     if (bytes.length > body.length) onInflated(bytes.length - body.length)
-    const { batchId, accepted, dropped, rejected, results, counts, revision, stop } = await acceptEvents(
-      { ...poster, deviceId: poster.deviceId ?? findDeviceId(bytes) },
-      () => {
-        const { batch, deviceId } = readBatch(catalog, bytes, limits)
-        return { owner: ownerOf(poster, deviceId), batch }
-      }
-    )
-    const answer = { batch_id: batchId, accepted, dropped, rejected, results: results.map(showResult), consent: { revision, stop } }
-    return { answer: JSON.stringify(answer), counts }
+    return acceptEvents({ ...poster, deviceId: poster.deviceId ?? findDeviceId(bytes) }, () => {
+      const { batch, deviceId } = readBatch(catalog, bytes, limits)
+      return { owner: ownerOf(poster, deviceId), batch }
+    })
   }
+  // Step by step rather than by `await`: what is suspended would hold the body until the batch is durable.
+  return posted => inflateBody(posted.body, posted.encoding, limits).then(bytes => accept(posted, bytes)).then(showBatch)
+}
+
+function showBatch ({ batchId, accepted, dropped, rejected, results, counts, revision, stop }: AcceptedBatch): TakenBatch {
+  return { answer: JSON.stringify({ batch_id: batchId, accepted, dropped, rejected, results: results.map(showResult), consent: { revision, stop } }), counts }
 }
 
 /** Whose events these are: the token's account, and the device of the token or, where it names none, of the request. */

@@ -45,13 +45,17 @@ export function eventRoutes ({ takeBatch, onTaken, wireBytesMax }: EventRouteOpt
         response: { 202: answerShape }
       },
       validatorCompiler: () => (value: unknown) => ({ value })
-    }, async (request, reply) => {
+    }, (request, reply) => {
+      const { body } = request
       // A request without a body and its type has none to read either.
-      if (!(Buffer.isBuffer(request.body))) throw new Problem('invalid-batch', { errors: [{ pointer: '', detail: 'is missing' }] })
+      if (!Buffer.isBuffer(body)) throw new Problem('invalid-batch', { errors: [{ pointer: '', detail: 'is missing' }] })
+      request.body = undefined // It would be held until the answer, which waits for a disk.
       const { accountId, deviceId, orgId, region } = callerOfRequest(request)
-      const taken = await takeBatch({ body: request.body, encoding: request.headers['content-encoding'], poster: { accountId, deviceId, orgId, region }, onInflated: bytes => { app.holdMore(request, bytes) } })
-      onTaken(taken.counts)
-      return await reply.code(202).type('application/json; charset=utf-8').send(taken.answer)
+      const posted = { body, encoding: request.headers['content-encoding'], poster: { accountId, deviceId, orgId, region }, onInflated: (bytes: number) => { app.holdMore(request, bytes) } }
+      return takeBatch(posted).then(taken => {
+        onTaken(taken.counts)
+        return reply.code(202).type('application/json; charset=utf-8').send(taken.answer)
+      })
     })
   }
 }
