@@ -17,6 +17,9 @@ export interface Collector {
   whole: { url: string, pause: () => void, resume: () => void }
 }
 
+/** As docs/operations.md has a collector run, and the manifests do. */
+const littleMemory = { NODE_OPTIONS: '--max-semi-space-size=8', MALLOC_ARENA_MAX: '2' }
+
 interface Started { script?: string, environment?: Record<string, string> }
 
 /** `people`: how many `tokens` are wanted; `started`: what is measured, if not the service as it is. */
@@ -27,7 +30,7 @@ export async function withCollector<T> (people: number, use: (collector: Collect
     const tokens: string[] = []
     for (let i = 0; i < people; i++) tokens.push((await signIn(whole.url, `person${String(i)}`)).token)
     const socket = join(dir, 'redis', 'redis.sock')
-    const collector = await runServer(script, { DATA_DIR: dir, ROLE: 'collector', REDIS_URL: `unix://${socket}`, ...environment })
+    const collector = await runServer(script, { DATA_DIR: dir, ROLE: 'collector', REDIS_URL: `unix://${socket}`, ...littleMemory, ...environment })
     const pause = (): void => { process.kill(whole.pid, 'SIGSTOP') }
     const resume = (): void => { process.kill(whole.pid, 'SIGCONT') }
     pause() // The queue grows meanwhile: only intake is measured.

@@ -38,7 +38,7 @@ export async function startEmbeddedRedis (
   const launch = (): void => {
     child = spawn('sh', ['-c', superviseScript, 'assent-redis',
       '--port', '0', '--unixsocket', socketPath, '--unixsocketperm', '700', '--dir', dir, '--logfile', logFile,
-      '--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction'
+      '--appendonly', 'yes', '--appendfsync', 'always', '--auto-aof-rewrite-min-size', '256mb', '--save', '', '--maxmemory-policy', 'noeviction'
     ], { stdio: ['pipe', 'ignore', 'ignore'], detached: true }) // Detached: a terminal's Ctrl-C is for the service, which drains first.
     child.on('exit', () => {
       if (closing || !ready) return
