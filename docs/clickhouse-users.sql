@@ -3,9 +3,12 @@
 
 CREATE DATABASE IF NOT EXISTS assent;
 
--- CLICKHOUSE_USER: inserts, asks what is stored already, and deletes what is erased. It cannot change or drop anything else.
+-- CLICKHOUSE_USER: inserts, asks what is stored already, and deletes what is erased, which are events. The ledger, the
+-- access log and the certificates it can only add to.
 CREATE USER IF NOT EXISTS assent_writer IDENTIFIED WITH sha256_password BY 'PASSWORD';
-GRANT SELECT, INSERT, ALTER DELETE ON assent.* TO assent_writer;
+GRANT SELECT, INSERT ON assent.* TO assent_writer;
+GRANT ALTER DELETE ON assent.events TO assent_writer;
+GRANT ALTER DELETE ON assent.failed_events TO assent_writer;
 GRANT SELECT ON system.mutations TO assent_writer;
 GRANT SELECT ON system.clusters TO assent_writer;
 

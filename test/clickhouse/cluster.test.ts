@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { checkCluster, forCluster, onReplicas } from '../../src/clickhouse/cluster.ts'
+import { heldTables } from '../../src/clickhouse/erased-rows.ts'
 import { migrationsDir, startClickHouse } from '../support/clickhouse.ts'
 
 const { client, rows } = await startClickHouse(t)
@@ -43,5 +44,6 @@ t.test('the statements that make the users are ones that the engine understands'
   const text = (await readFile(join(import.meta.dirname, '..', '..', 'docs', 'clickhouse-users.sql'), 'utf8')).replace(/^--.*$/gm, '')
   const formatted = await Promise.all(text.split(';').map(part => part.trim()).filter(part => part !== '').map(format))
   t.same(formatted.filter(line => line.includes('assent_reader') && line.startsWith('GRANT')), ['GRANT SELECT ON assent.* TO assent_reader'])
+  t.same(formatted.filter(line => line.includes('ALTER DELETE')), heldTables.map(({ table }) => `GRANT ALTER DELETE ON assent.${table} TO assent_writer`))
   t.notMatch(formatted.join('\n'), /GRANT (?:.*, )?(?:ALL|ALTER|ALTER UPDATE|TRUNCATE|DROP DATABASE)[ ,]+ON/)
 })
