@@ -9,6 +9,8 @@ interface Schema { [keyword: string]: unknown, properties?: Record<string, Schem
 /** Neither quotes nor braces: what looks ahead for a key up to the next brace looks at all of the object, and at nothing else. */
 const character = String.raw`[ !#-[\]-z|~]`
 const annotations = new Set(['title', 'description', 'examples', '$comment', 'x-purpose'])
+/** Of the whole: these are seen to, or say nothing of what is valid. */
+const understood = new Set([...annotations, '$schema', '$id', 'type', 'additionalProperties', 'properties', 'required', 'x-description', 'x-owner', 'x-justification'])
 const fractionDigitsMax = 6
 /** With more digits a number may not be kept as it is written. */
 const wholeDigitsMax = 9
@@ -17,9 +19,10 @@ const lengthMax = 10_000
 /**
  * Sticky, for the properties that `schema` describes: a flat object, its keys in any order, each once, and each value as
  * JSON.stringify writes it. Properties of which no such pattern can be told are left out; undefined when all of them are,
- * or one that is required.
+ * or one that is required, or when more is said of the whole.
  */
 export function usualFormOf (schema: Schema): RegExp | undefined {
+  if (Object.keys(schema).some(keyword => !understood.has(keyword))) return undefined
   const members = Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
     const value = valueOf(property)
     return value === undefined || !/^\w+$/.test(name) ? [] : [{ name, value }]
@@ -36,7 +39,8 @@ function valueOf (schema: Schema): string | undefined {
   const { type, enum: values, pattern, minLength = 0, maxLength = lengthMax, minimum, maximum, ...others } = schema
   if (Object.keys(others).some(keyword => !annotations.has(keyword))) return undefined
   if (type === 'boolean' && values === undefined) return '(?:true|false)'
-  if (type === 'string') return Array.isArray(values) ? oneOf(values) : textOf(pattern, Number(minLength), Number(maxLength))
+  if (type === 'string' && values === undefined) return textOf(pattern, Number(minLength), Number(maxLength))
+  if (type === 'string') return Array.isArray(values) && pattern === undefined && minLength === 0 && maxLength === lengthMax ? oneOf(values) : undefined
   if (values !== undefined || typeof minimum !== 'number' || typeof maximum !== 'number') return undefined
   if (type === 'integer') return wholeOf(minimum, maximum)
   if (type !== 'number' || minimum !== 0) return undefined

@@ -74,7 +74,7 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
     },
     onTrouble: tell,
     flushRowsMax: 50_000,
-    flushBodiesMax: 8 * 1024 * 1024,
+    flushBytesMax: 32 * 1024 * 1024,
     flushWait: { quietMs: 100, busyRows: 1000, busyMs: 500 },
     parkMs: 30_000
   })

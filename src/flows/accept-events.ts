@@ -67,13 +67,13 @@ export function makeAcceptEvents (deps: AcceptEventsDeps): AcceptEvents {
     const standing = isSameOwner(owner, likely) ? likelyStanding : await readStanding(deps.consents, owner)
     const { taken, rows, product } = judgeBatch(deps, owned, standing, receivedAt)
     const queued: QueuedBatch = {
-      schema: 3,
+      schema: 4,
       requestId: deps.newId(),
       owner,
       product: product.name,
       release: product.release,
       receivedAt,
-      body: rows.frames.length === 0 ? '' : deps.frameCodec.pack(rows),
+      ...rows.frames.length === 0 ? { body: '', bytes: 0 } : deps.frameCodec.pack(rows),
       counts: taken.counts
     }
     return { taken, queued }

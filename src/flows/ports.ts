@@ -49,7 +49,7 @@ export interface BatchRows {
  * and what is read without `body` stays: `requestId`, `owner`, `receivedAt`, `counts`.
  */
 export interface QueuedBatch {
-  schema: 3
+  schema: 4
   requestId: string
   owner: BatchOwner
   product: string
@@ -57,12 +57,14 @@ export interface QueuedBatch {
   receivedAt: number
   /** The rows, packed (`FrameCodec`). */
   body: string
+  /** How much they are unpacked, in bytes: rows that are alike are packed to next to nothing. */
+  bytes: number
   counts: readonly DecisionCount[]
   /** The traceparent of the span that queued it, where requests are traced; who does not know it leaves it be. */
   trace?: string
 }
 
-const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([3])
+const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([4])
 
 /** Whether this version knows the form of a batch; one that a newer version queued waits for a writer that does. */
 export function isReadable ({ schema }: Pick<QueuedBatch, 'schema'>): boolean {
@@ -113,7 +115,7 @@ export interface SeenDevice {
 
 /** Packs and unpacks the rows of a batch. */
 export interface FrameCodec {
-  pack: (rows: BatchRows) => string
+  pack: (rows: BatchRows) => Pick<QueuedBatch, 'body' | 'bytes'>
   /** Throws when they cannot be read. */
   unpack: (batch: Pick<QueuedBatch, 'body' | 'receivedAt'>) => BatchRows
 }

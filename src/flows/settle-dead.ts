@@ -65,7 +65,7 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
     } catch {
       return undefined
     }
-    return { ...batch, body: deps.frameCodec.pack({ ...rows, frames: rows.frames.filter(frame => frame.purpose !== purpose) }) }
+    return { ...batch, ...deps.frameCodec.pack({ ...rows, frames: rows.frames.filter(frame => frame.purpose !== purpose) }) }
   }
 }
 

@@ -9,8 +9,10 @@ export interface HeldConnections {
   hold: (socket: Socket) => void
   /** Reads again from those that have waited longest, as many as there is room for. */
   letIn: (room: number) => void
-  /** Whether this connection was let in for a batch that it has not sent yet; it is only once. */
+  /** Whether this connection was let in for a batch that it has not sent yet; it is only once, and for `holdMaxMs`. */
   usePass: (socket: Socket) => boolean
+  /** How many were let in so. */
+  awaited: () => number
   /** Reads again from those that have waited for `holdMaxMs`. */
   letGoOverdue: () => void
 }
@@ -19,7 +21,8 @@ export interface HeldConnections {
 export function makeHeldConnections (holdMaxMs: number, now: () => number): HeldConnections {
   /** The longest held first. */
   const heldSince = new Map<Socket, number>()
-  const passes = new WeakSet<Socket>()
+  /** Since when; the longest first. */
+  const passes = new Map<Socket, number>()
   const letGo = (socket: Socket): void => {
     heldSince.delete(socket)
     socket.resume()
@@ -32,13 +35,16 @@ export function makeHeldConnections (holdMaxMs: number, now: () => number): Held
     letIn (room) {
       for (const [socket] of heldSince) {
         if (room <= 0) return
-        if (!socket.destroyed) room--
-        passes.add(socket)
         letGo(socket)
+        if (socket.destroyed) continue
+        passes.set(socket, now())
+        room--
       }
     },
     usePass: socket => passes.delete(socket),
+    awaited: () => passes.size,
     letGoOverdue () {
+      for (const [socket, since] of passes) if (socket.destroyed || now() - since >= holdMaxMs) passes.delete(socket)
       for (const [socket, since] of heldSince) {
         if (now() - since < holdMaxMs) return
         letGo(socket)

@@ -60,32 +60,36 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
     if (inHand === null) return
     const { overload, ofSubject } = take(inHand, bytes)
     // One that is alone has all there is: else the largest batch that may be sent could never be taken.
-    const alone = overload === muchOfSubject ? ofSubject === inHand.bytes : load.bytesInHand === inHand.bytes
+    const alone = load.bytesInHand > limits.bytesInHandMax ? load.bytesInHand === inHand.bytes : ofSubject === inHand.bytes
     if (overload === undefined || alone) return
     onShed(overload.reason)
     const { slug, extras } = refusalOf(overload)
     throw new Problem(slug, extras)
   })
 
-  /** Those that are held go in up to a higher mark than others: else who was just answered would always be there before them. */
-  const takesHeld = (): boolean => {
-    const reason = findOverload(load, limits)?.reason
-    return reason === undefined || (reason === 'batches-in-hand' && load.batchesInHand < overfullShare * limits.batchesInHandMax)
-  }
   const connections = makeHeldConnections(holdMaxMs, () => performance.now())
+  const takesHeld = (overload: Overload | undefined): boolean => overload === undefined || overload.reason === 'batches-in-hand'
+  /**
+   * Lets in so many of those that are held, up to a higher mark than others: else who was just answered would always be
+   * there before them. Who has been let in counts, whether or not its batch has come.
+   */
+  const letIn = (most: number): void => {
+    if (takesHeld(findOverload(load, limits))) connections.letIn(Math.min(most, overfullShare * limits.batchesInHandMax - load.batchesInHand - connections.awaited()))
+  }
   const looking = setInterval(() => {
     connections.letGoOverdue()
     // While batches are answered, each of them makes room for one.
-    if (load.batchesInHand === 0 && takesHeld()) connections.letIn(limits.batchesInHandMax)
+    if (load.batchesInHand === 0) letIn(limits.batchesInHandMax)
   }, lookEveryMs)
   looking.unref()
   app.addHook('onClose', async () => { clearInterval(looking) })
 
   // Answered at once and without an error: under load a refusal must cost next to nothing.
   app.addHook('onRequest', (request, reply, done) => {
-    const overload = request.routeOptions.config.sheds === true ? findOverload(load, limits) : undefined
-    const { socket } = request.raw
-    if (overload === undefined || (connections.usePass(socket) && overload.reason === 'batches-in-hand')) {
+    const { raw: { socket }, routeOptions: { config: { sheds } } } = request
+    const overload = sheds === true ? findOverload(load, limits) : undefined
+    const isLetIn = sheds === true && connections.usePass(socket)
+    if (overload === undefined || (isLetIn && takesHeld(overload))) {
       done()
       return
     }
@@ -129,7 +133,7 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
       if (inHand.bytes > 0) hold(inHand.subject, -inHand.bytes)
       if (inHand.arrived) {
         load.batchesInHand--
-        if (takesHeld()) connections.letIn(1)
+        letIn(1)
       }
       // A connection that is closed while its client still sends may lose the answer. What remains is read and dropped.
       if (inHand.stays) reply.removeHeader('connection')

@@ -35,20 +35,25 @@ const membersOfEvent = 5
 const versionMax = 65_535
 const plainName = /^[a-z0-9_.]{1,128}$/
 
+/** A pattern takes time and memory by the length of what it is given, whether or not that is taken in the end. */
+const plainBytesMax = 65_536
+
 /** As JSON.stringify writes them. An object may hold objects that hold none, and lists of what is neither. */
 const string = String.raw`"[^"\\\x00-\x1f]*(?:\\["\\bfnrt][^"\\\x00-\x1f]*)*"`
 const number = String.raw`(?:0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,8})\.[0-9]{0,5}[1-9])(?=[,\]}])`
 const scalar = `(?:${string}|${number}|true|false|null)`
-const key = '"[A-Za-z][A-Za-z0-9_]*":'
+/** A key that is forbidden is none of these. */
+const key = '"(?!prototype")[A-Za-z][A-Za-z0-9_]*":'
 const listOf = (value: string): string => String.raw`\[(?:${value}(?:,${value})*)?\]`
 const objectOf = (value: string): string => String.raw`\{(?:${key}${value}(?:,${key}${value})*)?\}`
 const plainProperties = new RegExp(objectOf(`(?:${scalar}|${listOf(scalar)}|${objectOf(`(?:${scalar}|${listOf(scalar)})`)})`), 'y')
 
 /**
- * `bytes`: UTF-8, and `text` a character for each of them; `at`: the place of the first event.
- * Undefined when any of them is written in another way.
+ * `bytes`: UTF-8, and `text` a character for each of them; `at`: the place of the first event. Undefined when one of those
+ * up to `end` is written in another way, or is larger than it may be; what stands at `end` is for the caller to look at.
  */
 export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, at: number, limits: EventLimits): PlainEvents | undefined {
+  const eventMax = Math.min(limits.eventBytesMax, plainBytesMax)
   const textOf = isAscii(bytes) ? (from: number, end: number) => text.slice(from, end) : (from: number, end: number) => bytes.toString('utf8', from, end)
   const elements: BatchElement[] = []
   for (let end = at; elements.length < limits.eventsPerBatchMax; end++) {
@@ -61,6 +66,8 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
     let isUsual = false
     const start = end
     if (bytes[start] !== OPEN) return undefined
+    const within = start + eventMax < text.length ? text.slice(0, start + eventMax) : text
+    // Each member is there once and none is empty, so five of them are all that there are.
     for (let member = 1; member <= membersOfEvent; member++) {
       const from = end + 1
       // The second character of a member tells which it is.
@@ -74,23 +81,26 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
           if (name !== '' || !text.startsWith('"name":"', from)) return undefined
           end = text.indexOf('"', from + 8)
           name = text.slice(from + 8, end++)
+          if (name === '') return undefined
           break
         case LOWER_V:
           end = from + 10
           if (version !== 0 || !text.startsWith('"version":', from) || bytes[end] === ZERO) return undefined
           for (let digit = bytes[end] ?? 0; digit >= ZERO && digit <= NINE; digit = bytes[++end] ?? 0) version = version * 10 + digit - ZERO
+          if (version < 1 || version > versionMax) return undefined
           break
         case LOWER_O:
           if (occurredAt !== 0 || !text.startsWith('"occurred_at":"', from)) return undefined
           end = text.indexOf('"', from + 15)
           occurredAt = readPlainTime(bytes, from + 15, end++)
+          if (Number.isNaN(occurredAt)) return undefined
           break
         case LOWER_P:
           if (propertiesFrom !== 0 || !text.startsWith('"properties":', from)) return undefined
           propertiesFrom = from + 13
-          end = findEvent(catalog, name, version)?.findUsualEnd(text, propertiesFrom) ?? -1
+          end = findEvent(catalog, name, version)?.findUsualEnd(within, propertiesFrom) ?? -1
           isUsual = end >= 0
-          if (!isUsual) end = findPlainEnd(text, propertiesFrom)
+          if (!isUsual) end = findPlainEnd(within, propertiesFrom)
           if (end < 0) return undefined
           propertiesEnd = end
           break
@@ -98,14 +108,14 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
       }
       if (bytes[end] !== (member === membersOfEvent ? CLOSE : COMMA)) return undefined
     }
-    if (version < 1 || version > versionMax || Number.isNaN(occurredAt) || (!isUsual && !plainName.test(name))) return undefined
+    if (!isUsual && !plainName.test(name)) return undefined
     const properties = textOf(propertiesFrom, propertiesEnd)
     const parsed = isUsual ? undefined : JSON.parse(properties) as Record<string, unknown>
     // A key that is there twice is in the value once.
     if (parsed !== undefined && countKeys(parsed) !== countOf(properties, '":')) return undefined
     elements.push({ event: { id, name, version, occurredAt, properties: parsed, text: properties } })
     end++
-    if (end - start > limits.eventBytesMax) return undefined
+    if (end - start > eventMax) return undefined
     if (bytes[end] !== COMMA) return { elements, end }
   }
   return undefined

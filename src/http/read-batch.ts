@@ -62,7 +62,7 @@ function readPlainBatch (catalog: Catalog, bytes: Buffer, limits: BatchLimits): 
   const rest = `${bytes.toString('utf8', 0, from)}0${bytes.toString('utf8', read.end)}`
   const { fatal } = scanJson(rest)
   const envelope = fatal === undefined ? envelopeShape.safeParse(parseText(rest)) : undefined
-  return envelope?.success === true && envelope.data.events[0] === 0 ? batchOf(envelope.data, read.elements) : undefined
+  return envelope?.success === true && envelope.data.events.length === 1 && envelope.data.events[0] === 0 ? batchOf(envelope.data, read.elements) : undefined
 }
 
 function readAnyBatch (catalog: Catalog, bytes: Buffer, limits: BatchLimits): ReadBatch {

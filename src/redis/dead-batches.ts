@@ -15,7 +15,13 @@ export async function offerDeadAgain (redis: RedisClient, onProgress: (offered: 
       // What it has been through stays known, so that it is stored by itself.
       if (job === undefined || !await job.isFailed()) continue
       await redis.hdel(batchKey(id), 'starts')
-      await job.retry('failed')
+      try {
+        await job.retry('failed')
+      } catch (error) {
+        // It may have been erased just now, or offered by somebody else.
+        if (await redis.zscore(batchKey('failed'), id) !== null) throw error
+        continue
+      }
       offered++
       if (offered % progressEvery === 0) onProgress(offered)
     }

@@ -43,7 +43,7 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue {
 
     async remaining (batches) {
       const held = await Promise.all(batches.filter(({ settled }) => settled === undefined).map(async batch => {
-        const [exists, dead] = await Promise.all([redis.exists(batchKey(batch.jobId)), isDead(batch.jobId)])
+        const [exists, dead] = await Promise.all([redis.hexists(batchKey(batch.jobId), 'data'), isDead(batch.jobId)])
         // One that was given up may be gone from a job that still holds others.
         return exists === 1 && (!dead || await readDead(batch) !== undefined) ? [batch] : []
       }))

@@ -19,11 +19,13 @@ export const jobOptions = {
 }
 
 /**
- * A job holds up to this many batches, and characters of their bodies; a batch with more has a job to itself. Jobs are what
+ * A job holds up to this many batches, and this much of them; a batch with more has a job to itself. Jobs are what
  * is counted, taken, and tried again, so none is much more than a large batch.
  */
 const jobBatchesMax = 64
-const jobBodiesMax = 32 * 1024
+const jobSizeMax = 32 * 1024
+/** A batch is usually packed to a half or a third. What is packed so many times smaller counts as if it were not. */
+const packedMost = 32
 /** What gathers while two rounds of jobs are on their way to the disk goes next, or after this time: a slow disk gathers by itself. */
 const roundsMax = 2
 const patienceMs = 5
@@ -56,8 +58,8 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
   queue.on('error', () => {}) // Every call reports its own failure.
   const add = inGroups<QueuedBatch>({
     send: async batches => await queue.add('batches', toJobData(batches)),
-    sizeOf: ({ body }) => body.length,
-    sizeMax: jobBodiesMax,
+    sizeOf: ({ body, bytes }) => Math.max(body.length, bytes / packedMost),
+    sizeMax: jobSizeMax,
     itemsMax: jobBatchesMax,
     roundsMax,
     patienceMs

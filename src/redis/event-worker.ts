@@ -60,8 +60,12 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
    * turn has come: if what is before it kills the process, it is not to blame. BullMQ would count that it was taken.
    */
   const startAlone = async (job: Job<JobData>, batches: readonly QueuedBatch[], store: (waiting: Waiting) => Promise<void>): Promise<void> => {
-    const starts = await redis.hincrby(batchKey(job.id ?? ''), 'starts', 1)
-    if (batches.length > 1 && starts > wholeStartsMax) {
+    const key = batchKey(job.id ?? '')
+    const [starts, isThere] = await Promise.all([redis.hincrby(key, 'starts', 1), redis.hexists(key, 'data')])
+    if (isThere === 0) {
+      // Another writer has had it stored while this one stood still. Nothing of it may stay.
+      await redis.hdel(key, 'starts')
+    } else if (batches.length > 1 && starts > wholeStartsMax) {
       await part(job, batches)
     } else if (starts > startsMax) {
       const error = new UnrecoverableError('started too often')

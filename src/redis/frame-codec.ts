@@ -33,7 +33,7 @@ export function makeFrameCodec (): FrameCodec {
       const packed = text.length < packFrom ? Buffer.from(text) : zstdCompressSync(text, fastest)
       const count = Buffer.alloc(countBytes)
       count.writeUIntBE(ids.length / idBytes, 0, countBytes)
-      return Buffer.concat([count, ids, packed]).toString('base64')
+      return { body: Buffer.concat([count, ids, packed]).toString('base64'), bytes: ids.length + text.length }
     },
     unpack ({ body, receivedAt }) {
       const bytes = Buffer.from(body, 'base64')
@@ -46,6 +46,7 @@ export function makeFrameCodec (): FrameCodec {
 
 function idsOf (frames: readonly Frame[]): Buffer {
   const texts = Buffer.from(frames.map(({ eventIds }) => eventIds.join('')).join(''), 'latin1')
+  if (texts.length !== frames.reduce((sum, { eventIds }) => sum + eventIds.length, 0) * uuidLength) throw new Error('an id is none')
   const ids = Buffer.allocUnsafe(texts.length / uuidLength * idBytes)
   for (let at = 0, to = 0; at < texts.length; at += 2) {
     if (texts[at] === DASH) at++
@@ -69,6 +70,7 @@ function textOf ({ productVersion, accountRef, deviceRef, batchId, sentAt, frame
 function readText (text: string, ids: string, receivedAt: number): BatchRows {
   const lines = text.split('\n')
   const [productVersion, accountRef, deviceRef, batchId, sentAt, heads] = JSON.parse(lines[0] ?? '') as Head
+  if (heads.reduce((sum, [,,,,,, rows]) => sum + rows, 0) * idBytes * 2 !== ids.length) throw new Error('rows and ids are not as many')
   let row = 0
   const frames = heads.map(([name, version, purpose, reason, consentEntry, fieldPurposes, rows]): Frame => {
     const frame: Frame = { name, version, purpose, reason, consentEntry, fieldPurposes, firstCapturedAt: Infinity, eventIds: [], occurredAt: [], capturedAt: [], properties: [] }

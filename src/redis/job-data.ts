@@ -7,14 +7,14 @@ type StoredCount = [event: string, version: number, purpose: string, outcome: De
 /** What does not depend on the form of the rows comes first, in places that stay whatever `schema` is. */
 type StoredBatch = [
   schema: QueuedBatch['schema'], requestId: string, accountId: string | null, deviceId: string | null, orgId: string | null, region: string | null,
-  receivedAt: number, counts: readonly StoredCount[], product: string, release: number, body: string, trace?: string
+  receivedAt: number, counts: readonly StoredCount[], product: string, release: number, body: string, bytes: number, trace?: string
 ]
 
 /** Writers that know one batch of each job only look at `schema` and `counts`, and park it. They find no owner in it, so they erase nothing until they are replaced. */
 interface SharedJob { schema: 3, counts: readonly [], batches: readonly StoredBatch[] }
 
-/** What a job held when each had one batch. */
-type OldJob = Omit<QueuedBatch, 'counts'> & { counts: readonly StoredCount[] }
+/** What a job held when each had one batch; at first each count with the names of its fields. */
+type OldJob = Omit<QueuedBatch, 'counts'> & { counts: ReadonlyArray<StoredCount | DecisionCount> }
 
 export type JobData = SharedJob | OldJob
 
@@ -28,16 +28,16 @@ export function fromJobData (data: JobData): QueuedBatch[] {
   return [{ ...batch, counts: counts.map(toCount) }]
 }
 
-function toStored ({ schema, requestId, owner: { accountId, deviceId, orgId, region }, receivedAt, counts, product, release, body, trace }: QueuedBatch): StoredBatch {
+function toStored ({ schema, requestId, owner: { accountId, deviceId, orgId, region }, receivedAt, counts, product, release, body, bytes, trace }: QueuedBatch): StoredBatch {
   const stored: StoredBatch = [
     schema, requestId, accountId ?? null, deviceId ?? null, orgId ?? null, region ?? null, receivedAt,
-    counts.map(({ event, version, purpose, outcome, reason, count }): StoredCount => [event, version, purpose, outcome, reason, count]), product, release, body
+    counts.map(({ event, version, purpose, outcome, reason, count }): StoredCount => [event, version, purpose, outcome, reason, count]), product, release, body, bytes
   ]
   if (trace !== undefined) stored.push(trace)
   return stored
 }
 
-function fromStored ([schema, requestId, accountId, deviceId, orgId, region, receivedAt, counts, product, release, body, trace]: StoredBatch): QueuedBatch {
+function fromStored ([schema, requestId, accountId, deviceId, orgId, region, receivedAt, counts, product, release, body, bytes, trace]: StoredBatch): QueuedBatch {
   return {
     schema,
     requestId,
@@ -46,11 +46,14 @@ function fromStored ([schema, requestId, accountId, deviceId, orgId, region, rec
     release,
     receivedAt,
     body,
+    bytes,
     counts: counts.map(toCount),
     ...trace === undefined ? {} : { trace }
   }
 }
 
-function toCount ([event, version, purpose, outcome, reason, count]: StoredCount): DecisionCount {
+function toCount (stored: StoredCount | DecisionCount): DecisionCount {
+  if ('count' in stored) return stored
+  const [event, version, purpose, outcome, reason, count] = stored
   return { event, version, purpose, outcome, reason, count }
 }

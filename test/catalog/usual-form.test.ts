@@ -46,8 +46,11 @@ t.test('a keyword that is not understood, or a pattern that could take a quote f
   for (const property of [
     { type: 'string', pattern: '^[^a]+$' }, { type: 'string', pattern: '^.+$' }, { type: 'string', pattern: 'a' }, { type: 'string', pattern: String.raw`^\S+$` }, { type: 'string', pattern: '^a|b$' },
     { type: 'string', pattern: '^[!-~]+$' }, { type: 'string', pattern: '^(?=a)b$' }, { type: 'string', format: 'date' }, { type: 'integer', minimum: 0, maximum: 9, multipleOf: 2 }, { type: 'integer' },
-    { type: ['string', 'null'] }, { enum: ['a'] }, { const: 'a' }, { type: 'array', items: {} }, { type: 'string', enum: ['a"b'] }
+    { type: ['string', 'null'] }, { enum: ['a'] }, { const: 'a' }, { type: 'array', items: {} }, { type: 'string', enum: ['a"b'] }, { type: 'string', enum: ['a', 'abc'], maxLength: 2 }, { type: 'string', enum: ['a'], pattern: '^b$' }
   ]) t.equal(usualFormOf(object({ a: property }, ['a'])), undefined, JSON.stringify(property))
+  for (const more of [{ dependentRequired: { a: ['b'] } }, { minProperties: 1 }, { maxProperties: 1 }, { const: {} }, { enum: [{}] }]) {
+    t.equal(usualFormOf({ ...object({ a: { type: 'boolean' }, b: { type: 'boolean' } }), ...more }), undefined, JSON.stringify(more))
+  }
   t.ok(matches(object({ a: { type: 'string', pattern: '^[a-z]{2}(-[A-Z]{2})?$' } }), '{"a":"de-AT"}'))
   t.ok(matches(object({ a: { type: 'boolean' }, b: { type: 'array', items: {} } }), '{"a":true}'), 'of the others it is told')
 })

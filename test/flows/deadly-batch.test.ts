@@ -44,8 +44,9 @@ function makeProcess (now: () => number, read: () => Promise<never>): EraseSubje
 t.test('a batch given up that ends whoever reads it is read once for an erasure, and then erased unread', async t => {
   const accountId = randomUUID()
   const batch: QueuedBatch = {
-    schema: 3, requestId: randomUUID(), owner: { accountId, deviceId: undefined, orgId: undefined, region: undefined }, product: 'cad', release: 2026, receivedAt: start - 1,
+    schema: 4, requestId: randomUUID(), owner: { accountId, deviceId: undefined, orgId: undefined, region: undefined }, product: 'cad', release: 2026, receivedAt: start - 1,
     body: 'nobody reads this',
+    bytes: 17,
     counts: [{ event: 'e', version: 1, purpose: 'p', outcome: 'accepted', reason: 'r', count: 3 }]
   }
   await redis.multi().hset(batchKey('1'), 'data', JSON.stringify(toJobData([batch])), 'name', 'batch').zadd(batchKey('failed'), start, '1').exec()

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { findEvent } from '../../src/domain/catalog.ts'
 import { propertiesOf } from '../../src/domain/event.ts'
 import { scanJson } from '../../src/http/json-scan.ts'
 import { readPlainEvents } from '../../src/http/plain-events.ts'
+import type { Problem } from '../../src/http/problem.ts'
 import { eventShape, findDeviceId, readBatch } from '../../src/http/read-batch.ts'
 import { misspell } from '../support/misspelled.ts'
 import { catalog, examples } from '../support/schemas.ts'
@@ -87,6 +89,50 @@ t.test('a batch of which anything else is unusual is read all the same, or refus
     `{${head},"more":{"events":${events}}}`, `{${head},"events":${events.slice(0, -1)},]}`, `{${head},"events":${events.slice(0, -1)}}`, `[{${head},"events":${events}}]`, `{${head},"__proto__":1,"events":${events}}`,
     `{"batch_id":"x",${head},"events":${events}}`, `\ufeff{${head},"events":${events}}`
   ]) t.throws(() => readText(text), { name: 'Problem' }, text.slice(0, 300))
+})
+
+/** What is read, or why not; `slowly`: where the beginning of the events is written as few write it. */
+function tellRead (text: string, slowly: boolean): unknown {
+  try {
+    const { batch, deviceId } = readText(slowly ? text.replaceAll('"events":[', '"events" :[') : text)
+    return { ...batch, deviceId, elements: batch.elements.map(({ event, ...told }) => event === undefined ? told : { ...event, text: JSON.stringify(propertiesOf(event)), properties: propertiesOf(event) }) }
+  } catch (error) {
+    return (error as Problem).slug
+  }
+}
+
+t.test('whatever is misspelled in a batch, the same is read from its bytes as slowly', async t => {
+  const events = fc.array(fc.constantFrom(...examples).map(({ definition: { name, version }, properties }) => makeEvent({ name, version, properties })), { minLength: 1, maxLength: 3 })
+  let read = 0
+  fc.assert(fc.property(events.chain(some => misspell(JSON.stringify({ ...envelope, events: some }))), text => {
+    const told = tellRead(text, false)
+    if (typeof told === 'object') read++
+    return isDeepStrictEqual(told, tellRead(text, true))
+  }), { numRuns: 10_000, seed: 11 })
+  t.ok(read > 2000, `${String(read)} were batches`)
+})
+
+t.test('every event of a batch is told of, and none that lies within another', async t => {
+  const head = JSON.stringify(envelope).slice(1, -1)
+  const [one, two] = [makeEvent(), makeEvent()].map(event => JSON.stringify(event)) as [string, string]
+  const { id, name, version, occurred_at: occurredAt, properties } = makeEvent()
+  const [first, ...others] = ([['id', id], ['name', name], ['version', version], ['occurred_at', occurredAt], ['properties', properties]] as const).map(([key, value]) => `"${key}":${JSON.stringify(value)}`)
+  for (const events of [
+    `${one} ,${two},5`, `${one}\n,${two}`, `${one},${two} `, `0,{"events":[${one}]}`, `{"events":[${one}]},0`,
+    `{"name":"",${others.join()}}`, `{"name":"",${[first, ...others.slice(0, -1)].join()}}`, `{"version":,${[first, ...others.slice(0, -1)].join()}}`, `{"version":0,${others.join()}}`,
+    `{"name":"",${[first, others[0], others[1], others[3]].join()}}`, `{"id":"",${others.join()}}`, `{"occurred_at":"",${[first, others[0], others[1], others[3]].join()}}`
+  ]) {
+    for (const text of [`{${head},"events":[${events}]}`, `{${head},"events":[${two},${events}]}`, `{"events":[${events}],${head}}`]) t.strictSame(tellRead(text, false), tellRead(text, true), text)
+  }
+})
+
+t.test('an event of any size stands alone: its neighbours are read', async t => {
+  const huge = 5_000_000
+  const read = (properties: string): unknown => {
+    const text = JSON.stringify({ ...envelope, events: [makeEvent(), makeEvent(), makeEvent()] }).replace(/("properties":)[^}]*\}(?=\},\{[^{}]*\{[^{}]*\}\}\])/, `$1${properties}`)
+    return readBatch(catalog, Buffer.from(text), { ...limits, wireBytesMax: 1e8, inflatedBytesMax: 1e8, eventBytesMax: 65_536 }).batch.elements.map(({ event, fault }) => event === undefined ? fault.reason : event.name)
+  }
+  for (const properties of [`{"a":"${'\\n'.repeat(huge)}"}`, `{"a":[${'1,'.repeat(huge)}1]}`, `{"a":"${'x'.repeat(huge)}"}`]) t.same(read(properties), ['command.run', 'event_too_large', 'command.run'])
 })
 
 t.test('events that are too many or too large are not taken for plain', async t => {

@@ -41,7 +41,7 @@ async function giveUp (person: Person, spoil: (batch: QueuedBatch) => string | P
 /** The properties of the required event, one of which is optional, are no longer JSON. */
 function spoilRequired (batch: QueuedBatch): string {
   const rows = codec.unpack(batch)
-  return codec.pack({ ...rows, frames: rows.frames.map(frame => frame.purpose === 'license_compliance' ? { ...frame, properties: ['{xxx'] } : frame) })
+  return codec.pack({ ...rows, frames: rows.frames.map(frame => frame.purpose === 'license_compliance' ? { ...frame, properties: ['{xxx'] } : frame) }).body
 }
 async function withdraw (person: Person): Promise<Record<string, any>> {
   const { body } = await person.choose({ product_analytics: 'denied' })

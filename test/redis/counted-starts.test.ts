@@ -8,8 +8,8 @@ import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 
 const batch: QueuedBatch = {
-  schema: 3, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
+  schema: 4, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: []
 }
 const names = ['a', 'b', 'c', 'd']
 
@@ -29,7 +29,7 @@ t.test('of batches that are tried again one by one, only that whose turn has com
       await held
       return { stored: 0, dropped: new Map(), failed: 0 }
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBodiesMax: 100_000, flushWait: { quietMs: 200, busyRows: 100, busyMs: 200 }, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 200, busyRows: 100, busyMs: 200 }, parkMs: 20
   })
   t.teardown(async () => { goOn(); await worker.close(); connection.disconnect() })
 

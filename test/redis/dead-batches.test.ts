@@ -9,8 +9,8 @@ import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 
 const batch: QueuedBatch = {
-  schema: 3, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
+  schema: 4, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: []
 }
 
 t.test('batches that were given up are offered again, each by itself and as often as a new one', async t => {
@@ -38,7 +38,7 @@ t.test('batches that were given up are offered again, each by itself and as ofte
       stored.push(batches.map(({ requestId }) => requestId))
       return await Promise.resolve({ stored: 0, dropped: new Map(), failed: 0 })
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBodiesMax: 100_000, flushWait: { quietMs: 50, busyRows: 100, busyMs: 50 }, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 50, busyRows: 100, busyMs: 50 }, parkMs: 20
   })
   t.teardown(async () => { await worker.close(); connection.disconnect() })
   await eventually('all are stored', async () => (await queue.depth()).pending === 0)

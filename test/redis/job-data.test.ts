@@ -20,6 +20,11 @@ t.test('a job of one batch, as older versions wrote it, is read', async t => {
   t.match(fromJobData(throughRedis(old)), [{ ...batch, owner: { accountId: 'ada', deviceId: 'pc-1' } }])
 })
 
+t.test('counts with names, as the first version wrote them, are read too', async t => {
+  const batch = makeQueuedBatch({ counts })
+  t.match(fromJobData(throughRedis({ ...batch })), [{ counts }])
+})
+
 t.test('a version that knows one batch of each job finds a form that it does not know, and a list of counts', async t => {
   const data = throughRedis(toJobData([makeQueuedBatch()])) as unknown as QueuedBatch
   t.not(data.schema, 2, 'the only one that it knows')

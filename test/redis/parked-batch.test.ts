@@ -10,10 +10,10 @@ import { startRedis } from '../support/redis.ts'
 import { eventually, startTestService } from '../support/service.ts'
 
 const batch: QueuedBatch = {
-  schema: 3, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
+  schema: 4, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: []
 }
-const ofNext = (requestId: string): QueuedBatch => ({ ...batch, requestId, schema: 4 as 3 })
+const ofNext = (requestId: string): QueuedBatch => ({ ...batch, requestId, schema: 5 as 4 })
 
 t.test('a batch of a newer version is parked however long, holds up no other, and is stored by a writer that knows it', async t => {
   const { redis, socketPath } = await startRedis(t)
@@ -32,7 +32,7 @@ t.test('a batch of a newer version is parked however long, holds up no other, an
       onStored: () => {},
       onTrouble: what => { if (what === 'batch-parked') parked++ },
       flushRowsMax: 100,
-      flushBodiesMax: 100_000,
+      flushBytesMax: 100_000,
       flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 },
       parkMs: 20
     })

@@ -12,8 +12,8 @@ import { eventually } from '../support/service.ts'
 const sixHoursMs = 6 * 3_600_000
 
 const batch = (requestId: string): JobData => toJobData([{
-  schema: 3, requestId, owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
+  schema: 4, requestId, owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: []
 }])
 
 function startWriter (t: Test, socketPath: string, stored: string[]): EventWorker {
@@ -24,7 +24,7 @@ function startWriter (t: Test, socketPath: string, stored: string[]): EventWorke
       stored.push(...batches.map(({ requestId }) => requestId))
       return await Promise.resolve({ stored: 0, dropped: new Map(), failed: 0 })
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBodiesMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
   })
   t.teardown(async () => { await worker.close(); connection.disconnect() })
   return worker

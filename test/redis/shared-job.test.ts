@@ -28,7 +28,7 @@ function startWriter (t: Test, socketPath: string, deadly: readonly string[] = [
       stored.push(batches.map(({ body }) => body).join())
       return await Promise.resolve({ stored: 0, dropped: new Map(), failed: 0 })
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBodiesMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
   })
   t.teardown(async () => { await worker.close(); connection.disconnect() })
   return { worker, stored }

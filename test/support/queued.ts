@@ -15,15 +15,15 @@ export function makeRow (fields: Partial<EventRow> = {}): EventRow {
 
 export function makeQueuedBatch (fields: Partial<QueuedBatch> = {}): QueuedBatch {
   return {
-    schema: 3, requestId: randomUUID(), owner: { accountId: 'ada', deviceId: 'pc-1', orgId: undefined, region: undefined },
-    product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: [], ...fields
+    schema: 4, requestId: randomUUID(), owner: { accountId: 'ada', deviceId: 'pc-1', orgId: undefined, region: undefined },
+    product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: [], ...fields
   }
 }
 
 /** A frame for each row, so that each may be of a kind of its own. */
 export function queueRows (rows: readonly EventRow[]): QueuedBatch {
-  const body = makeFrameCodec().pack(batchRowsOf(rows))
-  return makeQueuedBatch({ body, receivedAt: rows[0]!.receivedAt })
+  const packed = makeFrameCodec().pack(batchRowsOf(rows))
+  return makeQueuedBatch({ ...packed, receivedAt: rows[0]!.receivedAt })
 }
 
 export function lineOf (row: EventRow): string {

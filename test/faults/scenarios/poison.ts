@@ -34,7 +34,7 @@ async function spoilRow (redis: RedisServer, random: Random): Promise<string | u
     const place = random.between(0, frame.eventIds.length - 1)
     const spoiled = { ...keepRows(frame, index => index === place), ...random.pick(spoilings) as Partial<Frame> }
     const neighbours = [...rows.frames.filter(other => other !== frame), keepRows(frame, index => index !== place)].filter(({ eventIds }) => eventIds.length > 0)
-    const spoiledBatch = { ...batch, body: codec.pack({ ...rows, frames: [spoiled, ...neighbours] }) }
+    const spoiledBatch = { ...batch, ...codec.pack({ ...rows, frames: [spoiled, ...neighbours] }) }
     await connection.hset(key, 'data', JSON.stringify(toJobData(batches.map(other => other === batch ? spoiledBatch : other))))
     return frame.eventIds[place]
   })
