@@ -47,21 +47,20 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
     return now
   }
 
-  /** Counts bytes of a request, and says whether there are too many now. */
-  const take = (inHand: InHand, bytes: number): { overload: Overload | undefined, ofSubject: number } => {
+  /** Counts bytes of a request, and says whether there are too many now. `alone`: of one that has all there are. */
+  const take = (inHand: InHand, bytes: number, { alone }: { alone: 'counts' | 'passes' }): Overload | undefined => {
     inHand.bytes += bytes
     load.bytesInHand += bytes
-    const ofSubject = hold(inHand.subject, bytes)
-    const overload = ofSubject > limits.bytesOfSubjectMax ? muchOfSubject : load.bytesInHand > limits.bytesInHandMax ? muchInHand : undefined
-    return { overload, ofSubject }
+    const isMore = (held: number, max: number): boolean => held > max && (alone === 'counts' || held > inHand.bytes)
+    if (isMore(hold(inHand.subject, bytes), limits.bytesOfSubjectMax)) return muchOfSubject
+    return isMore(load.bytesInHand, limits.bytesInHandMax) ? muchInHand : undefined
   }
 
   app.decorate('holdMore', ({ inHand }, bytes) => {
     if (inHand === null) return
-    const { overload, ofSubject } = take(inHand, bytes)
     // One that is alone has all there is: else the largest batch that may be sent could never be taken.
-    const alone = load.bytesInHand > limits.bytesInHandMax ? load.bytesInHand === inHand.bytes : ofSubject === inHand.bytes
-    if (overload === undefined || alone) return
+    const overload = take(inHand, bytes, { alone: 'passes' })
+    if (overload === undefined) return
     onShed(overload.reason)
     const { slug, extras } = refusalOf(overload)
     throw new Problem(slug, extras)
@@ -108,7 +107,7 @@ export function registerIntakeGate (app: FastifyInstance, { load, limits, onShed
     payload.on('data', (chunk: Buffer) => {
       // Of a request that was refused for its head nobody reads the body, and nobody would hear of an error.
       if (request.inHand === null || payload.listenerCount('error') === 0) return
-      const { overload } = take(inHand, chunk.length)
+      const overload = take(inHand, chunk.length, { alone: 'counts' })
       if (overload === undefined) return
       // Bodies that were let in while there was room may be more than there is room for.
       onShed(overload.reason)

@@ -124,3 +124,13 @@ t.test('one subject that is slow leaves room for the others', async t => {
   first.socket.destroy()
   await eventually('it is let go', async () => (await other.post(eve.token)).status === 202 && (await inHand(other)).bytes === 0)
 })
+
+t.test('one that is alone of its subject may be larger than that may have, and not than there is room for', async t => {
+  const narrow = await startTestService(t, { INTAKE_BYTES_MAX: '150000', BATCH_BYTES_MAX: '50000' })
+  const packed = gzipSync(JSON.stringify(makeBatch({ events: Array.from({ length: 600 }, () => makeEvent(heartbeat)) })))
+  const [eve, bob] = [await signIn(narrow, 'eve'), await signIn(narrow, 'bob')]
+  const post = async ({ token }: { token: string }): Promise<Answer> => await narrow.call('POST', '/v1/events', { token, body: packed, headers: { 'content-encoding': 'gzip' } })
+  t.equal((await post(eve)).status, 202)
+  await narrow.redis.client('PAUSE', 1000, 'ALL')
+  t.same((await Promise.all([post(eve), post(bob)])).map(({ status }) => status).sort(), [202, 503])
+})

@@ -53,3 +53,30 @@ t.test('of batches that are tried again one by one, only that whose turn has com
   await eventually('all are stored', async () => (await queue.depth()).pending === 0)
   t.same(begun.map(({ length }) => length), [1, 1, 1, 1])
 })
+
+t.test('of a job that another writer has had stored meanwhile nothing comes back', async t => {
+  const { redis, socketPath } = await startRedis(t)
+  const queue = makeEventQueue(redis)
+  t.teardown(queue.close)
+  let tries = 0
+  const connection = connectForWorker({ socketPath })
+  const worker = startEventWorker(connection, {
+    isReadable: () => true,
+    async store () {
+      tries++
+      worker.pause()
+      return await Promise.reject(new Error('the first time'))
+    },
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
+  })
+  t.teardown(async () => { await worker.close(); connection.disconnect() })
+  await queue.add({ ...batch, requestId: 'a' })
+
+  await eventually('it has been taken again, and waits for its turn', async () => tries === 1 && await redis.zcard(batchKey('delayed')) === 0 && await redis.llen(batchKey('active')) === 1)
+  const [jobId = ''] = await redis.lrange(batchKey('active'), 0, -1)
+  await redis.multi().del(batchKey(jobId)).lrem(batchKey('active'), 0, jobId).exec()
+  worker.resume()
+  await queue.add({ ...batch, requestId: 'b' })
+  await eventually('the next is tried', async () => await Promise.resolve(tries === 2))
+  t.equal(await redis.exists(batchKey(jobId)), 0)
+})
