@@ -27,7 +27,7 @@ const rejected: ReadonlyArray<Sketch['write']> = [
   ...['-0', '1e400', '1e-400', '9007199254740993', '"1"', '1.5', 'null', 'true', '[1]', '{}', '-1', '1e15'].map(value => raw(`{${license},"seats_in_use":${value}}`)),
   ...['"\\ud800"', '"LIC\\u0000"', '5', 'null', `"${marker}"`, '"=cmd()"', '"../../etc/passwd"'].map(value => raw(`{"license_id":${value},"seats_in_use":1}`)),
   ...['"seats_in_use":2', '"seats\\u005fin_use":2', '"email":"ada@example.com"', '"a":[[[[]]]]', '"\\udc00":1', '"toString":1', '"constructor":1'].map(more => raw(`{${license},"seats_in_use":1,${more}}`)),
-  raw('{}'), raw('[]'), raw('null'), raw(`"${marker}"`), raw(`{${license},"seats_in_use":1}`, '"account_id":"grace",'), raw(`{${license},"seats_in_use":1}`, '"name":"session.start",'),
+  raw('{}'), raw('[]'), raw('null'), raw(`"${marker}"`), raw(`{${license},"seats_in_use":1}`, '"account_id":"grace",'), ...['"name":"session.start",', '"name":"",', '"version":0,', '"id":"",', '"occurred_at":"",'].map(member => raw(`{${license},"seats_in_use":1}`, member)),
   raw(`{"a":"${Array.from({ length: 1900 }, () => randomUUID()).join('')}"}`), // What shrinks too well would be taken for a bomb.
   ...['unknown', 'constructor', '\'; DROP TABLE events; --', '{x:String}', 'COMMAND.RUN', 'command.run ', '', 'a'.repeat(200)].map(name => (id: string, now: number) => JSON.stringify(required(id, now, { name }))),
   ...[0, 2, 99, 65_536, -1, 1.5].map(version => (id: string, now: number) => JSON.stringify(required(id, now, { version }))),
@@ -54,19 +54,21 @@ const refused: ReadonlyArray<(text: string) => string> = [
 
 export const batch: fc.Arbitrary<(now: number) => Batch> = fc.record({
   sketches: fc.array(sketch, { minLength: 1, maxLength: 6 }),
+  // JSON may have blanks wherever it has a comma.
+  comma: fc.constantFrom(',', ',', ' ,', '\n,', ', ', '\r\n\t,\n'),
   code: rightCoding,
   spoil: fc.oneof(
     { weight: 6, arbitrary: fc.constant(null) },
     { weight: 1, arbitrary: fc.constantFrom(...refused).map(change => ({ change })) },
     { weight: 1, arbitrary: wrongCoding.map(code => ({ code })) }
   )
-}).map(({ sketches, code, spoil }) => now => {
+}).map(({ sketches, comma, code, spoil }) => now => {
   const events = sketches.map(({ fate, write }) => {
     const id = randomUUID()
     return { id, fate, text: write(id, now) }
   })
   const envelope = JSON.stringify({ batch_id: randomUUID(), sent_at: new Date(now).toISOString(), product: { name: 'cad', release: 2026 }, events: 'HERE' })
-  const text = envelope.replace('"HERE"', () => `[${events.map(({ text }) => text).join()}]`)
+  const text = envelope.replace('"HERE"', () => `[${events.map(({ text }) => text).join(comma)}]`)
   const change = spoil !== null && 'change' in spoil ? spoil.change : (right: string) => right
   const bytes = Buffer.from(change(text))
   return {
