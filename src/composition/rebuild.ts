@@ -61,33 +61,44 @@ export async function isWholeOrNew (redis: RedisClient): Promise<boolean> {
 const lookEveryMs = 1000
 const compareEveryMs = 60_000
 
+export interface StateGuard {
+  /** False from a new connection on until what Redis holds has been compared: it may be another, which a collector took for new. */
+  isSure: () => boolean
+  stop: () => Promise<void>
+}
+
 /**
  * Looks, as long as the process lives, whether Redis was emptied: every second by its mark, and by its counts every
- * minute and whenever the connection was made anew. Returns what ends it.
+ * minute and whenever the connection was made anew.
  */
 export function guardState (
   redis: RedisClient, clickhouse: ClickHouse, ledgerKey: Buffer, { say, tell, now }: { say: (line: string) => void, tell: (what: 'redis-emptied' | 'rebuild-failed', error?: unknown) => void, now: () => number }
-): () => Promise<void> {
-  let isNew = false
+): StateGuard {
+  let connections = 0
+  /** The connection at which it was last compared. */
+  let compared = 0
   let compareAt = now() + compareEveryMs
-  const noteNew = (): void => { isNew = true }
+  const noteNew = (): void => { connections++ }
   redis.on('ready', noteNew)
+  const isSure = (): boolean => compared === connections
   const guarding = repeat(async () => {
     const isMarked = await isWhole(redis)
-    if (isNew || !isMarked || now() >= compareAt) {
+    if (!isSure() || !isMarked || now() >= compareAt) {
       if (!isMarked) tell('redis-emptied')
-      isNew = false
-      compareAt = now() + compareEveryMs
+      const connection = connections
+      compareAt = now()
       await rebuildIfBehind(redis, clickhouse, ledgerKey, say)
+      compareAt = now() + compareEveryMs
+      compared = connection
     }
     return lookEveryMs
-  }, error => {
-    isNew = true
-    tell('rebuild-failed', error)
-  }, lookEveryMs)
-  return async () => {
-    redis.off('ready', noteNew)
-    await guarding.stop()
+  }, error => { tell('rebuild-failed', error) }, lookEveryMs)
+  return {
+    isSure,
+    async stop () {
+      redis.off('ready', noteNew)
+      await guarding.stop()
+    }
   }
 }
 

@@ -36,7 +36,7 @@ import { makeIntake } from './intake.ts'
 import { listen } from './listen.ts'
 import { makeRateLimits, watchLoad } from './load.ts'
 import type { Parts } from './parts.ts'
-import { guardState, isWholeOrNew, rebuildIfBehind } from './rebuild.ts'
+import { guardState, isWholeOrNew, rebuildIfBehind, type StateGuard } from './rebuild.ts'
 import { makePeopleRoutes } from './people-routes.ts'
 import { makeReadiness } from './readiness.ts'
 import { share } from './share.ts'
@@ -103,9 +103,11 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const { redis, redisForWorker, clickhouse } = await openStores(config, closers, what => { trouble.tell(what) })
   const secrets = await secretsOf(config)
   const say = (line: string): void => { process.stderr.write(`assent: ${line}\n`) }
+  let guard: StateGuard | undefined
   if (clickhouse !== undefined) {
     await rebuildIfBehind(redis, clickhouse, secrets.ledgerKey, say)
-    closers.push(guardState(redis, clickhouse, secrets.ledgerKey, { say, tell: (what, error) => { trouble.tell(what, error) }, now }))
+    guard = guardState(redis, clickhouse, secrets.ledgerKey, { say, tell: (what, error) => { trouble.tell(what, error) }, now })
+    closers.push(guard.stop)
   } else if (!await isWholeOrNew(redis)) {
     say('the choices in Redis have not been made whole yet; until a process with another ROLE has started, every batch is answered 503')
   }
@@ -167,7 +169,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
     }))
   }
 
-  const writer = writes && clickhouse !== undefined ? startWriter(parts, clickhouse) : undefined
+  const writer = writes && clickhouse !== undefined && guard !== undefined ? startWriter(parts, clickhouse, guard) : undefined
 
   const app = await makeApp({
     logger,

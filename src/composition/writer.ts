@@ -6,7 +6,8 @@ import { makeEventTable } from '../clickhouse/event-table.ts'
 import { makeLedgerTable, type PlacedEntry } from '../clickhouse/ledger-table.ts'
 import { makePolicyTable } from '../clickhouse/policy-table.ts'
 import type { LedgerEntry } from '../domain/ledger.ts'
-import { isReadable, type Access, type EventTable, type PolicyEntry } from '../flows/ports.ts'
+import { Unavailable } from '../domain/unavailable.ts'
+import { isReadable, type Access, type ConsentReader, type EventTable, type PolicyEntry } from '../flows/ports.ts'
 import { drainOutbox } from '../flows/drain-outbox.ts'
 import { makeStoreEvents } from '../flows/store-events.ts'
 import type { Metrics } from '../metrics/metrics.ts'
@@ -17,6 +18,7 @@ import { makeOutbox, type Waiting } from '../redis/outbox.ts'
 import { makeWithdrawals, startErasing } from './erasures.ts'
 import { startExporting } from './exports.ts'
 import { startCheckpoints } from './ledger.ts'
+import type { StateGuard } from './rebuild.ts'
 import { repeat } from './repeat.ts'
 import { startSecurityEvents } from './security-events.ts'
 import type { ClickHouse } from '../clickhouse/client.ts'
@@ -26,7 +28,7 @@ const outboxPollMs = 200
 const auditEveryMs = 60_000
 
 /** Starts all that works off what waits in Redis; each part is ended by `closers`. */
-export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker {
+export function startWriter (parts: Parts, clickhouse: ClickHouse, guard: StateGuard): EventWorker {
   const { logger, closers, catalog, redis, redisForWorker, consents, postOffice, metrics, tracing, tell, now } = parts
   const ledger = makeLedgerTable(clickhouse.client, 5000)
   const accessLog = makeAccessLogTable(clickhouse.client)
@@ -61,7 +63,7 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
   closers.push(async () => { await mailWorker.close(); mailRedis.disconnect() })
 
   const table = countInsertErrors(makeEventTable(clickhouse.client, now), metrics)
-  const storeEvents = makeStoreEvents({ catalog, consents, table: tracing?.table(table) ?? table, frameCodec: makeFrameCodec(), now })
+  const storeEvents = makeStoreEvents({ catalog, consents: whileSure(consents, guard), table: tracing?.table(table) ?? table, frameCodec: makeFrameCodec(), now })
   const store = tracing?.store(storeEvents) ?? storeEvents
   startErasing(parts, clickhouse, store)
   const writerRedis = redisForWorker()
@@ -80,6 +82,16 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse): EventWorker 
   })
   closers.push(async () => { await writer.close(); writerRedis.disconnect() })
   return writer
+}
+
+/** Between a new connection to Redis and the look at what it holds nothing is stored. */
+function whileSure (consents: ConsentReader, guard: StateGuard): ConsentReader {
+  return {
+    async readStandings (owners) {
+      if (!guard.isSure()) throw new Unavailable('consent')
+      return await consents.readStandings(owners)
+    }
+  }
 }
 
 function countInsertErrors (table: EventTable, metrics: Metrics): EventTable {

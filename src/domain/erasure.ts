@@ -75,6 +75,7 @@ export function keptAfter (erasure: Erasure, left: number): Array<{ table: strin
     { table: 'decision_counts', why: 'counts without account, device or payload' },
     { table: 'erased_events', why: 'ids of events and nothing else; keeps out what is delivered again' },
     ...(left === 0 ? [] : [{ table: 'batches given up', why: `${String(left)} cannot be read, and may hold what was collected for another purpose` }]),
+    ...(erasure.purpose === null ? [] : [{ table: 'events of other purposes', why: 'a field in them that the withdrawn purpose had permitted stays with its event' }]),
     ...(erasure.accountId === null ? [{ table: 'seen devices', why: 'each account\'s own list names the device in its settings' }] : []),
     { table: 'replaced files of events', why: 'ClickHouse deletes them some eight minutes after it has written the new ones' },
     { table: 'files of finished mutations', why: 'name the pseudonyms that were deleted, until ClickHouse has finished a hundred more' },

@@ -71,8 +71,8 @@ export interface ErasureQueue {
   remaining: (batches: readonly FoundBatch[]) => Promise<FoundBatch[]>
   /** A batch that was given up; undefined when it is given up no more. */
   readDead: (place: BatchPlace) => Promise<QueuedBatch | undefined>
-  /** Puts what is left of a batch given up in its place. */
-  replace: (place: BatchPlace, batch: QueuedBatch) => Promise<void>
+  /** Puts what is left of a batch given up in its place; false when it is given up no more. */
+  replace: (place: BatchPlace, batch: QueuedBatch) => Promise<boolean>
   /** Removes a batch given up, and nothing else. */
   remove: (place: BatchPlace) => Promise<void>
 }

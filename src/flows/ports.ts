@@ -173,7 +173,7 @@ export interface Access {
   status: number
 }
 
-export interface SpentToken { jti: string, expiresInSeconds: number, securityVersion: number }
+export interface SpentToken { jti: string, forgetInSeconds: number, securityVersion: number }
 
 /** How a change was paid for: by a token, or by a fresh sign-in where that may stand for one. */
 export interface Payment { token?: SpentToken, verifiedBy: VerifiedBy }

@@ -4,7 +4,7 @@ import type { Erasure } from '../domain/erasure.ts'
 import type { DecisionCount } from '../domain/event.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { ErasureQueue, FoundBatch } from './erasure-ports.ts'
-import type { BatchRows, CountedBatch, EventTable, FrameCodec, QueuedBatch } from './ports.ts'
+import { isReadable, type BatchRows, type CountedBatch, type EventTable, type FrameCodec, type QueuedBatch } from './ports.ts'
 import { countedProduct, type StoreEvents } from './store-events.ts'
 
 export interface SettleDeadDeps {
@@ -25,7 +25,7 @@ export type SettleDead = (erasure: Erasure, found: FoundBatch, batch: QueuedBatc
 
 export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
   return async ({ purpose }, found, batch) => {
-    if (found.triedAt === undefined && await isStored(batch)) return undefined
+    if (found.triedAt === undefined && isReadable(batch) && await isStored(batch)) return undefined
     const isPart = ({ outcome, purpose: counted }: DecisionCount): boolean => outcome === 'accepted' && counted === purpose
     const accepted = batch.counts.filter(({ outcome }) => outcome === 'accepted')
     if (purpose === null || accepted.every(isPart)) {
@@ -42,8 +42,8 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
     }
     // The part is a request of its own from here on: said again it is the same, and the rest keeps its own counts.
     await deps.table.insertCounts(countErased(deps.catalog, { ...batch, counts: batch.counts.filter(isPart) }, partId))
-    await deps.queue.replace(found, { ...rest, counts: batch.counts.filter(count => !isPart(count)) })
-    return parted
+    // If somebody has just had it offered to the writer again, it is as open as any that waits.
+    return await deps.queue.replace(found, { ...rest, counts: batch.counts.filter(count => !isPart(count)) }) ? parted : found
   }
 
   /** Whether it was stored, as far as consent permits. If not, nobody can read it, not even to drop its rows one by one. */

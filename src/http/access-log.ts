@@ -35,10 +35,10 @@ export function recordCalls (app: FastifyInstance, { logAccess, now, newId }: Ac
       at: now(),
       subject: (request.caller ?? await app.whoCalls(request))?.subject ?? null,
       method: request.method,
-      path: path.slice(0, keptOf.path),
-      query: query.join('?').slice(0, keptOf.query),
-      ...(request.accessAbout === undefined ? {} : { about: JSON.stringify(request.accessAbout).slice(0, keptOf.about) }),
-      purposeOfUse: String(request.headers['purpose-of-use'] ?? '').slice(0, keptOf.reason),
+      path: cut(path, keptOf.path),
+      query: cut(query.join('?'), keptOf.query),
+      ...(request.accessAbout === undefined ? {} : { about: cut(JSON.stringify(request.accessAbout), keptOf.about) }),
+      purposeOfUse: cut(String(request.headers['purpose-of-use'] ?? ''), keptOf.reason),
       status
     }
   }
@@ -73,4 +73,9 @@ function isRecorded (url: string): boolean {
 
 function isStream (payload: unknown): payload is { destroy: () => void } {
   return typeof (payload as { destroy?: unknown } | null | undefined)?.destroy === 'function'
+}
+
+/** Half a character at the end would be no text to ClickHouse, and hold up all that is inserted with it. */
+function cut (text: string, max: number): string {
+  return text.slice(0, max).toWellFormed()
 }

@@ -116,7 +116,10 @@ export async function registerAuth (app: FastifyInstance, issuers: readonly Toke
   app.addHook('onRequest', async request => {
     const { scope } = request.routeOptions.config
     if (scope === undefined) return
-    const caller = await authenticate(request)
+    const caller = await authenticate(request).catch((error: unknown) => {
+      app.refuseOverLimit(request)
+      throw error
+    })
     request.caller = caller
     const accepted = [scope].flat()
     if (!accepted.some(one => caller.scopes.has(one))) throw insufficientScope(accepted)

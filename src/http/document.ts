@@ -15,7 +15,7 @@ function problemsOf ({ url, method, config }: RouteOptions): ProblemSlug[] {
     ...ofEveryRequest,
     ...(url.includes(':') ? ['uri-too-long'] as const : []),
     ...(takesBody ? ofBodies : []),
-    ...(config?.unlimited === true ? [] : ['rate-limited'] as const),
+    ...(config?.unlimited === true && config.scope === undefined ? [] : ['rate-limited'] as const),
     ...(config?.scope === undefined ? [] : ['invalid-token', 'insufficient-scope', 'unavailable', config.unavailable ?? 'unavailable'] as const),
     ...config?.problems ?? []
   ])]

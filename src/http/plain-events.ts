@@ -37,6 +37,7 @@ const plainName = /^[a-z0-9_.]{1,128}$/
 
 /** A pattern takes time and memory by the length of what it is given, whether or not that is taken in the end. */
 const plainBytesMax = 65_536
+const usualBytesMax = 8192
 
 /** As JSON.stringify writes them. An object may hold objects that hold none, and lists of what is neither. */
 const string = String.raw`"[^"\\\x00-\x1f]*(?:\\["\\bfnrt][^"\\\x00-\x1f]*)*"`
@@ -66,7 +67,7 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
     let isUsual = false
     const start = end
     if (bytes[start] !== OPEN) return undefined
-    const within = start + eventMax < text.length ? text.slice(0, start + eventMax) : text
+    const within = upTo(text, start + eventMax)
     // Each member is there once and none is empty, so five of them are all that there are.
     for (let member = 1; member <= membersOfEvent; member++) {
       const from = end + 1
@@ -98,7 +99,7 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
         case LOWER_P:
           if (propertiesFrom !== 0 || !text.startsWith('"properties":', from)) return undefined
           propertiesFrom = from + 13
-          end = findEvent(catalog, name, version)?.findUsualEnd(within, propertiesFrom) ?? -1
+          end = findEvent(catalog, name, version)?.findUsualEnd(upTo(within, propertiesFrom + usualBytesMax), propertiesFrom) ?? -1
           isUsual = end >= 0
           if (!isUsual) end = findPlainEnd(within, propertiesFrom)
           if (end < 0) return undefined
@@ -119,6 +120,10 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
     if (bytes[end] !== COMMA) return { elements, end }
   }
   return undefined
+}
+
+function upTo (text: string, end: number): string {
+  return end < text.length ? text.slice(0, end) : text
 }
 
 function findPlainEnd (text: string, from: number): number {

@@ -14,6 +14,10 @@ declare module 'fastify' {
     /** The limit that was exceeded. */
     overLimit: OverLimit | null
   }
+  interface FastifyInstance {
+    /** Of a request that turned out to be nobody's: what no limit holds up is for those who may ask. @throws the `Problem` of a limit that it exceeds */
+    refuseOverLimit: (request: FastifyRequest) => void
+  }
 }
 
 interface OverLimit { by: 'subject' | 'address', refusal: Problem }
@@ -41,15 +45,18 @@ export interface RateLimits {
 
 /** Without options there are no limits. */
 export async function registerRateLimits (app: FastifyInstance, options: RateLimitOptions | undefined): Promise<RateLimits> {
-  if (options === undefined) return { limitAddresses: () => {}, limitSubjects: () => {} }
+  if (options === undefined) {
+    app.decorate('refuseOverLimit', () => {})
+    return { limitAddresses: () => {}, limitSubjects: () => {} }
+  }
   const { perSubjectMax, perAddressMax, windowMs, count, onLimited } = options
   await app.register(fastifyRateLimit, { global: false, timeWindow: windowMs, store: storeOf(count) })
   app.decorateRequest('overLimit', null)
 
   type Check = ReturnType<typeof app.createRateLimit>
   const limit = async (by: 'subject' | 'address', check: Check, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const { unlimited } = request.routeOptions.config
-    if (unlimited === true || request.overLimit !== null) return
+    const { unlimited, scope } = request.routeOptions.config
+    if (request.overLimit !== null || (unlimited === true && (by === 'subject' || scope === undefined))) return
     const found = await check(request)
     if (found.isAllowed) return
     const headers = rateHeaders({ max: found.max, remaining: found.remaining, resetSeconds: found.ttlInSeconds })
@@ -65,6 +72,8 @@ export async function registerRateLimits (app: FastifyInstance, options: RateLim
     throw refusal
   }
 
+  app.decorate('refuseOverLimit', ({ overLimit }) => { if (overLimit !== null) refuse(overLimit) })
+
   return {
     limitAddresses () {
       const check = app.createRateLimit({ max: perAddressMax, keyGenerator: request => `address ${addressOf(request)}` })
@@ -78,7 +87,7 @@ export async function registerRateLimits (app: FastifyInstance, options: RateLim
       // Before the body is held against its shape, which may be much work.
       app.addHook('preValidation', async request => {
         const { unlimited } = request.routeOptions.config
-        if (request.overLimit === null || (typeof unlimited === 'function' && unlimited(request.body))) return
+        if (request.overLimit === null || unlimited === true || (typeof unlimited === 'function' && unlimited(request.body))) return
         refuse(request.overLimit)
       })
     }

@@ -58,11 +58,11 @@ function readPlainBatch (catalog: Catalog, bytes: Buffer, limits: BatchLimits): 
   const from = text.indexOf(eventsKey) + eventsKey.length
   const read = from < eventsKey.length ? undefined : readPlainEvents(catalog, bytes, text, from, limits)
   if (read === undefined) return undefined
-  // With a zero in place of its events it is read like every other body.
-  const rest = `${bytes.toString('utf8', 0, from)}0${bytes.toString('utf8', read.end)}`
+  // With a null in place of its events it is read like every other body.
+  const rest = `${bytes.toString('utf8', 0, from)}null${bytes.toString('utf8', read.end)}`
   const { fatal } = scanJson(rest)
   const envelope = fatal === undefined ? envelopeShape.safeParse(parseText(rest)) : undefined
-  return envelope?.success === true && envelope.data.events.length === 1 && envelope.data.events[0] === 0 ? batchOf(envelope.data, read.elements) : undefined
+  return envelope?.success === true && envelope.data.events.length === 1 && envelope.data.events[0] === null ? batchOf(envelope.data, read.elements) : undefined
 }
 
 function readAnyBatch (catalog: Catalog, bytes: Buffer, limits: BatchLimits): ReadBatch {

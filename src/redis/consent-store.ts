@@ -103,7 +103,7 @@ export function makeConsentStore (redis: RedisClient, regionalDefault: (region: 
         keyIn(partition, 'spent', token?.jti ?? ''),
         keyIn(partition, 'security', subject.id),
         keyIn(partition, 'ledger-count'),
-        before.head, before.erasedAt, encodeRecord(after), token?.jti ?? '', token?.expiresInSeconds ?? 0, token?.securityVersion ?? 0,
+        before.head, before.erasedAt, encodeRecord(after), token?.jti ?? '', token?.forgetInSeconds ?? 0, token?.securityVersion ?? 0,
         ...entries.flatMap((entry, index) => [JSON.stringify(entry), previous[index] ?? 'absent'])
       )
       return outcome as 'written' | 'conflict' | 'spent' | 'superseded'
@@ -115,12 +115,15 @@ export function makeConsentStore (redis: RedisClient, regionalDefault: (region: 
       const outcome = await redis.openErasure(
         ...keys, recordKey(subject), keyIn(partition, 'spent', token?.jti ?? ''), keyIn(partition, 'security', subject.id),
         ...args, encodeRecord({ ...before, erasedAt: erasure.until }), before.head, before.erasedAt,
-        token?.jti ?? '', token?.expiresInSeconds ?? 0, token?.securityVersion ?? 0
+        token?.jti ?? '', token?.forgetInSeconds ?? 0, token?.securityVersion ?? 0
       )
       return outcome as WriteOutcome
     },
 
-    readPolicy: async orgId => readPolicyText(await redis.get(policyKey(orgId))),
+    async readPolicy (orgId) {
+      const place = placeOfPolicy(orgId)
+      return readPolicyText((await readWhole(redis, [place])).get(place.key))
+    },
 
     async replacePolicy (before, { orgId, policyId, policy }) {
       const outbox = keyIn(partitionOf(`o:${orgId}`), 'policies')

@@ -15,13 +15,14 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue {
     return dead && data !== null ? batchesOf(data).find(batch => batch.requestId === requestId) : undefined
   }
 
-  /** Puts `rest` in the place of one batch of a job given up; others may be at its neighbours. */
-  const replaceWith = async ({ jobId, requestId }: BatchPlace, rest: readonly QueuedBatch[]): Promise<void> => {
-    for (let outcome = 0; outcome === 0;) {
+  /** Puts `rest` in the place of one batch of a job given up; others may be at its neighbours. False when it is given up no more. */
+  const replaceWith = async ({ jobId, requestId }: BatchPlace, rest: readonly QueuedBatch[]): Promise<boolean> => {
+    for (;;) {
       const data = await redis.hget(batchKey(jobId), 'data')
-      if (data === null) return
+      if (data === null) return false
       const batches = batchesOf(data).flatMap(batch => batch.requestId === requestId ? rest : [batch])
-      outcome = await redis.replaceDeadBatches(batchKey('failed'), batchKey(jobId), jobId, data, batches.length === 0 ? '' : JSON.stringify(toJobData(batches)))
+      const outcome = await redis.replaceDeadBatches(batchKey('failed'), batchKey(jobId), jobId, data, batches.length === 0 ? '' : JSON.stringify(toJobData(batches)))
+      if (outcome !== 0) return outcome === 1
     }
   }
 
@@ -52,9 +53,7 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue {
 
     readDead,
 
-    async replace (place, batch) {
-      await replaceWith(place, [batch])
-    },
+    replace: async (place, batch) => await replaceWith(place, [batch]),
 
     async remove (place) {
       await replaceWith(place, [])

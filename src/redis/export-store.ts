@@ -62,7 +62,7 @@ export function makeOwnExportStore (redis: RedisClient): OwnExportStore {
       const partition = accountPartition(accountId)
       const outcome = await redis.startOwnExport(
         keyOf(accountId, ownExport.id), keyIn(partition, 'spent', token?.jti ?? ''), keyIn(partition, 'security', accountId),
-        JSON.stringify(ownExport), ownExportLifetimeMs, token?.jti ?? '', token?.expiresInSeconds ?? 0, token?.securityVersion ?? 0
+        JSON.stringify(ownExport), ownExportLifetimeMs, token?.jti ?? '', token?.forgetInSeconds ?? 0, token?.securityVersion ?? 0
       )
       return outcome as 'written' | 'spent' | 'superseded'
     },

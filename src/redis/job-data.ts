@@ -6,9 +6,12 @@ type StoredCount = [event: string, version: number, purpose: string, outcome: De
 
 /** What does not depend on the form of the rows comes first, in places that stay whatever `schema` is. */
 type StoredBatch = [
-  schema: QueuedBatch['schema'], requestId: string, accountId: string | null, deviceId: string | null, orgId: string | null, region: string | null,
-  receivedAt: number, counts: readonly StoredCount[], product: string, release: number, body: string, bytes: number, trace?: string
+  schema: QueuedBatch['schema'] | 3, requestId: string, accountId: string | null, deviceId: string | null, orgId: string | null, region: string | null,
+  receivedAt: number, counts: readonly StoredCount[], product: string, release: number, body: string, ...last: Last
 ]
+
+/** Schema 3 had no `bytes`, and is schema 4 otherwise. */
+type Last = [bytes: number, trace?: string] | [trace?: string]
 
 /** Writers that know one batch of each job only look at `schema` and `counts`, and park it. They find no owner in it, so they erase nothing until they are replaced. */
 interface SharedJob { schema: 3, counts: readonly [], batches: readonly StoredBatch[] }
@@ -37,9 +40,11 @@ function toStored ({ schema, requestId, owner: { accountId, deviceId, orgId, reg
   return stored
 }
 
-function fromStored ([schema, requestId, accountId, deviceId, orgId, region, receivedAt, counts, product, release, body, bytes, trace]: StoredBatch): QueuedBatch {
+function fromStored ([schema, requestId, accountId, deviceId, orgId, region, receivedAt, counts, product, release, body, ...last]: StoredBatch): QueuedBatch {
+  const [first, second] = last
+  const { bytes, trace } = typeof first === 'number' ? { bytes: first, trace: second } : { bytes: body.length, trace: first }
   return {
-    schema,
+    schema: schema === 3 ? 4 : schema,
     requestId,
     owner: { accountId: accountId ?? undefined, deviceId: deviceId ?? undefined, orgId: orgId ?? undefined, region: region ?? undefined },
     product,

@@ -3,8 +3,9 @@ import type { Cluster } from 'ioredis'
 import { serversOf, type RedisClient } from './servers.ts'
 
 /**
- * Has every script on a connection answer only once what the connection has written is on as many replicas; else it fails,
- * though it was carried out. All that is acknowledged to anyone is written by scripts, those of the queue too.
+ * Has every script on a connection, and what goes to an outbox by itself, answer only once what the connection has written
+ * is on as many replicas; else it fails, though it was carried out. What is acknowledged to anyone is written so, in the
+ * queue too; an export that was only begun is asked for again if it is lost.
  */
 export function answerWhenReplicated (redis: RedisClient, replicas: number, withinMs: number): void {
   let asking: Promise<void> | undefined
@@ -18,7 +19,7 @@ export function answerWhenReplicated (redis: RedisClient, replicas: number, with
   redis.sendCommand = (...sent: Parameters<Cluster['sendCommand']>) => {
     const [command, pipeline] = sent
     const answer = send(...sent)
-    if (!/^eval(?:sha)?$/.test(command.name) || pipeline !== undefined || !(answer instanceof Promise)) return answer
+    if (!/^(?:eval|evalsha|xadd)$/.test(command.name) || pipeline !== undefined || !(answer instanceof Promise)) return answer
     const settled = answer.then(async (value: unknown) => {
       await (asking ??= ask())
       return value

@@ -37,7 +37,7 @@ export function makeSecurityStore (redis: RedisClient): SecurityStore {
       keyOf(accountId), keyIn(partition, 'spent', token?.jti ?? ''), keyIn(partition, 'security-log'), enrolmentKey(accountId, (open ?? close)?.id ?? ''),
       keyIn(partition, 'challenges-open', accountId), keyIn(partition, 'security-due'),
       JSON.stringify({
-        ...(token === undefined ? {} : { token: { jti: token.jti, seconds: token.expiresInSeconds, version: String(token.securityVersion) } }),
+        ...(token === undefined ? {} : { token: { jti: token.jti, seconds: token.forgetInSeconds, version: String(token.securityVersion) } }),
         expect: plan.expect ?? {},
         set: plan.set ?? {},
         remove: plan.remove ?? [],

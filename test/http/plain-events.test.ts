@@ -118,7 +118,7 @@ t.test('every event of a batch is told of, and none that lies within another', a
   const { id, name, version, occurred_at: occurredAt, properties } = makeEvent()
   const [first, ...others] = ([['id', id], ['name', name], ['version', version], ['occurred_at', occurredAt], ['properties', properties]] as const).map(([key, value]) => `"${key}":${JSON.stringify(value)}`)
   for (const events of [
-    `${one} ,${two},5`, `${one}\n,${two}`, `${one},${two} `, `0,{"events":[${one}]}`, `{"events":[${one}]},0`,
+    `${one} ,${two},5`, `${one}\n,${two}`, `${one},${two} `, `${one}e0`, `${one}.0`, `${one}0`, `${one}null`, `${one} e1`, `0,{"events":[${one}]}`, `{"events":[${one}]},0`,
     `{"name":"",${others.join()}}`, `{"name":"",${[first, ...others.slice(0, -1)].join()}}`, `{"version":,${[first, ...others.slice(0, -1)].join()}}`, `{"version":0,${others.join()}}`,
     `{"name":"",${[first, others[0], others[1], others[3]].join()}}`, `{"id":"",${others.join()}}`, `{"occurred_at":"",${[first, others[0], others[1], others[3]].join()}}`
   ]) {

@@ -59,11 +59,16 @@ t.test('a device that nobody is signed in on is counted by itself', async t => {
 
 t.test('an address may make so many requests, whoever it says that it is', async t => {
   const service = await startTestService(t, { ...limited, RATE_LIMIT_PER_ADDRESS: '30' })
+  const ada = await signIn(service, 'ada')
   let n = 0
   const answers = await untilRefused(100, async () => await service.call('GET', '/v1/catalog', { headers: { 'x-forwarded-for': `203.0.113.${String(n++ % 250)}` } }))
   isProblem(t, answers.at(-1)!, 429, 'rate-limited', '/v1/catalog')
   for (const path of ['/nowhere', '/docs/json', '/docs/static/swagger-ui.css']) isProblem(t, await service.call('GET', path), 429, 'rate-limited', path)
   isProblem(t, await service.call('POST', '/v1/events', { token: 'no.token.at-all', body: {} }), 429, 'rate-limited', '/v1/events')
+  const stop = async (token: string): Promise<Answer> => await service.call('POST', '/v1/me/privacy/stop', { token })
+  isProblem(t, await stop('no.token.at-all'), 429, 'rate-limited', '/v1/me/privacy/stop', 'nor are bad tokens looked at without end')
+  isProblem(t, await service.call('PATCH', '/v1/me/privacy', { token: 'no.token.at-all', body: {} }), 429, 'rate-limited', '/v1/me/privacy')
+  t.equal((await stop(ada.token)).status, 200, 'who may say no always can')
   t.equal((await service.call('GET', '/health/live')).status, 200)
 })
 

@@ -104,3 +104,12 @@ t.test('an answer that cannot be put on record is not given, whatever it would h
   await service.redis.del(...partitions)
   t.equal((await team.ask('accounts/ada')).status, 200)
 })
+
+t.test('what is cut in the middle of a character is on record all the same, and holds up nothing after it', async t => {
+  for (const shift of ['a', 'bc']) {
+    const body = Object.fromEntries(Array.from({ length: 90 }, (_, n) => [`${shift}${'\u{1f600}'.repeat(20)}${String(n)}`, 'off']))
+    const headers = { 'purpose-of-use': `cut ${shift}` }
+    t.equal((await service.call('PUT', '/v1/privacy/organizations/acme/policy', { token: await service.token({ sub: 'root', scope: 'privacy:admin' }), body, headers })).status, 422)
+    t.match(await rowOf(`cut ${shift}`), { status: 422, about: /^\{"policy":/ })
+  }
+})

@@ -45,7 +45,8 @@ t.test('while it is not whole, nothing is decided, changed or told', async t => 
   await service.redis.del('assent:{0}:whole')
   const answers = await Promise.all([
     service.post(ada, { events: [makeEvent(heartbeat)] }), service.call('GET', '/v1/consent?product=cad&release=2026', { token: ada }), service.call('GET', '/v1/me/privacy', { token: ada }),
-    service.call('POST', '/v1/me/privacy/stop', { token: ada }), service.call('GET', '/v1/privacy/accounts/ada', team), service.call('GET', '/health/ready')
+    service.call('POST', '/v1/me/privacy/stop', { token: ada }), service.call('GET', '/v1/privacy/accounts/ada', team), service.call('GET', '/health/ready'),
+    service.call('PUT', '/v1/privacy/organizations/acme/policy', { ...team, body: { product_analytics: 'none' } })
   ])
   t.same(answers.map(({ status }) => status), answers.map(() => 503))
   await eventually('it is made whole again', async () => (await service.call('GET', '/health/ready')).status === 200)

@@ -20,6 +20,13 @@ t.test('a job of one batch, as older versions wrote it, is read', async t => {
   t.match(fromJobData(throughRedis(old)), [{ ...batch, owner: { accountId: 'ada', deviceId: 'pc-1' } }])
 })
 
+t.test('batches of schema 3, which did not say how much they are unpacked, are read as those of today', async t => {
+  const batch = makeQueuedBatch({ body: 'the rows', counts, trace: '00-trace' })
+  const data = JSON.parse(JSON.stringify(toJobData([batch, makeQueuedBatch({ body: 'the rows' })]))) as { batches: unknown[][] }
+  const ofOld = { ...data, batches: data.batches.map(([, ...places]) => [3, ...places.slice(0, 10), ...places.slice(11)]) }
+  t.match(fromJobData(ofOld as unknown as JobData), [{ ...batch, bytes: 8 }, { schema: 4, body: 'the rows', bytes: 8 }])
+})
+
 t.test('counts with names, as the first version wrote them, are read too', async t => {
   const batch = makeQueuedBatch({ counts })
   t.match(fromJobData(throughRedis({ ...batch })), [{ counts }])

@@ -10,7 +10,7 @@ t.test('how long an enrolment is kept is told by its expiry, not by the clock of
   passTime(t)(86_400_000)
   const security = makeSecurityStore(redis)
   const enrolment = { id: 'one', accountId: 'ada', sealedSecret: 'sealed', replaces: false, securityVersion: 0, expiresAt }
-  t.equal(await security.startEnrolment(enrolment, { jti: 'token', expiresInSeconds: 300, securityVersion: 0 }), 'written')
+  t.equal(await security.startEnrolment(enrolment, { jti: 'token', forgetInSeconds: 300, securityVersion: 0 }), 'written')
   t.match(await security.reserveEnrolment('ada', 'one', expiresAt - 1), { reserved: true, enrolment, attemptsRemaining: 4 })
   t.match(await security.reserveEnrolment('ada', 'one', expiresAt), { reserved: false, reason: 'expired' })
   const [key] = await redis.keys('assent:*:enrolment:*')

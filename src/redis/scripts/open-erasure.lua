@@ -1,3 +1,5 @@
+#!lua flags=allow-oom
+-- Runs on a Redis that is full as well: a denial may open one, and the ledger waits for it.
 -- Opens an erasure, with the tombstone of its subject and the token that pays for it: all or nothing.
 -- KEYS: erasure, erasures that are open, record, spent token, account security
 -- ARGV: erasure, its entry among the open ones, new record or '' for no tombstone, head and erasure time of the record it
