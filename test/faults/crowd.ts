@@ -84,10 +84,18 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
     device.token = await tokenOf({ device_id: device.id, scope: 'telemetry:write settings' })
   }
 
+  const choose = async (device: Device, choice: string): Promise<void> => {
+    await insist(200, async () => {
+      const answer = await stage.people.call('PUT', `/v1/devices/${device.id}/privacy`, { token: device.token, body: { [analytics]: choice } })
+      if (freshTokens && answer.status === 401) await renew(device)
+      return answer
+    })
+  }
+
   const newDevice: Crowd['newDevice'] = async (id = `pc-${randomUUID()}`) => {
     const device: Device = { id, token: '', says: 'yes' }
     await renew(device)
-    await insist(200, async () => await stage.people.call('PUT', `/v1/devices/${id}/privacy`, { token: device.token, body: { [analytics]: 'granted' } }))
+    await choose(device, 'granted')
     journal.write({ what: 'permitted', who: id, purpose: analytics })
     return device
   }
@@ -135,7 +143,7 @@ export async function gatherCrowd (stage: Stage, journal: Journal, random: Rando
 
   const withdraw: Crowd['withdraw'] = async device => {
     journal.write({ what: 'withdrawing', who: device.id })
-    await insist(200, async () => await stage.people.call('PUT', `/v1/devices/${device.id}/privacy`, { token: device.token, body: { [analytics]: 'denied' } }))
+    await choose(device, 'denied')
     journal.write({ what: 'withdrawn', who: device.id })
     device.says = 'no'
   }
