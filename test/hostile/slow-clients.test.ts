@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { heartbeat, makeEvent } from '../support/api.ts'
 import { isProblem } from '../support/problems.ts'
-import { head, openRaw, readAnswers, type RawAnswer, type RawConnection } from '../support/raw-http.ts'
+import { head, openRaw, readAnswers, sendRaw, type RawAnswer, type RawConnection } from '../support/raw-http.ts'
 import { makeFolder, startProcess } from '../start/process.ts'
 
 const service = await startProcess(t, { DATA_DIR: await makeFolder(t), RATE_LIMITS: 'off', UV_THREADPOOL_SIZE: '16' })
@@ -19,16 +19,26 @@ function drip ({ socket, ended }: RawConnection): void {
   void ended.finally(() => { clearInterval(dripping) })
 }
 
+/** In waves that the kernel can queue: what it drops of more, a client that sends nothing would take for a connection. */
+async function openMany (text: string): Promise<RawConnection[]> {
+  const opened: RawConnection[] = []
+  while (opened.length < ofEach) {
+    opened.push(...Array.from({ length: 50 }, () => openRaw(service.url, text)))
+    await sendRaw(service.url, head('GET /health/live HTTP/1.1', 'Host: here', 'Connection: close'), withinMs) // It was behind them.
+  }
+  return opened
+}
+
 /** What each was answered; nothing where a byte that it sent crossed the close, which resets a connection before it is read. */
 async function readAll (connections: RawConnection[]): Promise<Array<RawAnswer | undefined>> {
   return await Promise.all(connections.map(async ({ ended }) => readAnswers(await ended)[0]))
 }
 
 t.test('2,000 clients that send next to nothing are closed, and no other client suffers', { timeout: 120_000 }, async t => {
-  const slowHeads = Array.from({ length: ofEach }, () => openRaw(service.url, 'GET /health/live HTTP/1.1\r\nHost: here\r\nX-Slow: '))
-  const slowBodies = Array.from({ length: ofEach }, () => openRaw(service.url, post))
+  const slowHeads = await openMany('GET /health/live HTTP/1.1\r\nHost: here\r\nX-Slow: ')
+  const slowBodies = await openMany(post)
   for (const connection of [...slowHeads, ...slowBodies]) drip(connection)
-  const idle = Array.from({ length: ofEach }, () => openRaw(service.url, ''))
+  const idle = await openMany('')
   t.teardown(() => { for (const { socket } of [...slowHeads, ...slowBodies, ...idle]) socket.destroy() })
 
   for (let sent = 0; sent < 100; sent++) {
