@@ -2,11 +2,14 @@
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+/** Sooner than they are told to: a wait of a second would be most of what is measured. */
+const retryMs = 50
+
 export interface SteadyLoad { url: string, token: string, bodies: readonly string[], perSecond: number }
 
 /**
- * Posts the bodies in turn until `until` settles; how long each took to its 202, in ms. Throws when one is refused.
- * The time of a batch counts from the moment it was due, so that a stall is felt by all that it holds up.
+ * Posts the bodies in turn until `until` settles; how long each took to its 202, in ms. The time of a batch counts from the
+ * moment it was due, so that a stall is felt by all that it holds up; one that is refused for the load is sent again.
  */
 export async function postSteadily ({ url, token, bodies, perSecond }: SteadyLoad, until: Promise<unknown>): Promise<number[]> {
   const agent = new Agent({ keepAlive: true })
@@ -30,14 +33,20 @@ export async function postSteadily ({ url, token, bodies, perSecond }: SteadyLoa
 }
 
 async function post (agent: Agent, url: string, token: string, body: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+  for (;;) {
+    const status = await postOnce(agent, url, token, body)
+    if (status === 202) return
+    if (status !== 503) throw new Error(`a batch was answered ${String(status)}`)
+    await sleep(retryMs)
+  }
+}
+
+async function postOnce (agent: Agent, url: string, token: string, body: string): Promise<number | undefined> {
+  return await new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), authorization: `Bearer ${token}` }
     const sent = request(`${url}/v1/events`, { method: 'POST', agent, headers }, response => {
       response.resume()
-      response.once('end', () => {
-        if (response.statusCode === 202) resolve()
-        else reject(new Error(`a batch was answered ${String(response.statusCode)}`))
-      })
+      response.once('end', () => { resolve(response.statusCode) })
     })
     sent.once('error', reject)
     sent.end(body)
