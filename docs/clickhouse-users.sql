@@ -16,7 +16,8 @@ GRANT SELECT ON system.clusters TO assent_writer;
 GRANT CREATE TABLE, DROP TABLE, CREATE VIEW, DROP VIEW, ALTER ADD COLUMN, ALTER ADD INDEX, ALTER MATERIALIZE INDEX ON assent.* TO assent_writer;
 GRANT CLUSTER ON *.* TO assent_writer;
 
--- CLICKHOUSE_READER_USER: what the privacy team asks, and exports. Give its profile no `readonly`: the connection sets that
+-- CLICKHOUSE_READER_USER: what the privacy team asks, and exports. It reads tables, not only views: who verifies the ledger
+-- must see what was written over an entry. Give its profile no `readonly`: the connection sets that
 -- with limits of its own, which a profile that is read-only already would refuse.
 CREATE USER IF NOT EXISTS assent_reader IDENTIFIED WITH sha256_password BY 'PASSWORD';
 GRANT SELECT ON assent.* TO assent_reader;
