@@ -42,7 +42,7 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
     }
     // The part is a request of its own from here on: said again it is the same, and the rest keeps its own counts.
     await deps.table.insertCounts(countErased(deps.catalog, { ...batch, counts: batch.counts.filter(isPart) }, partId))
-    // If somebody has just had it offered to the writer again, it is as open as any that waits.
+    // If somebody has just had it offered to the writer again, it stays open, like all that wait.
     return await deps.queue.replace(found, { ...rest, counts: batch.counts.filter(count => !isPart(count)) }) ? parted : found
   }
 

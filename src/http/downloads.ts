@@ -3,7 +3,7 @@ import { addAbortSignal, Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 
 /**
- * Resolves once the first piece is there, so that what fails at once is answered as any other failure. The source is
+ * Resolves once the first piece is there, so that what fails at once is answered like every other failure. The source is
  * asked for more only as fast as the client takes it, and for nothing more once the client is gone.
  */
 export type OpenDownload = (pieces: AsyncIterable<Uint8Array | string>) => Promise<Readable>
