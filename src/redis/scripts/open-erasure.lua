@@ -3,7 +3,7 @@
 -- Opens an erasure, with the tombstone of its subject and the token that pays for it: all or nothing.
 -- KEYS: erasure, erasures that are open, record, spent token, account security
 -- ARGV: erasure, its entry among the open ones, new record or '' for no tombstone, head and erasure time of the record it
---   replaces, token id or '', its lifetime (s), its security version
+--   replaces, token id or '', how long its mark stays (s), its security version
 local token = ARGV[6]
 if token ~= '' then
   if redis.call('EXISTS', KEYS[4]) == 1 then return 'spent' end

@@ -3,7 +3,7 @@
 -- Writes a consent record with the ledger entries that tell it and spends the token that pays for it: all or nothing.
 -- Without entries nothing is written, and so nothing is paid for; the token must be good all the same.
 -- KEYS: record, ledger outbox, spent token, account security, count of the partition's ledger entries
--- ARGV: head and erasure time of the record it replaces, new record, token id or '', its lifetime (s), its security
+-- ARGV: head and erasure time of the record it replaces, new record, token id or '', how long its mark stays (s), its security
 --   version, then per entry: the entry, the state of its choice before it
 local token = ARGV[4]
 if token ~= '' then
