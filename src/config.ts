@@ -82,6 +82,7 @@ const shape = z.object({
   REDIS_MEMORY_SLOW_PERCENT: count(1, 100).default(70),
   REDIS_MEMORY_FULL_PERCENT: count(1, 100).default(80),
   QUEUE_JOBS_MAX: count(1, 100_000_000).default(500_000),
+  INTAKE_THREADS: count(0, 64).default(1),
   INTAKE_BATCHES_MAX: count(1, 100_000).default(64),
   INTAKE_BYTES_MAX: count(65_536, 4 * 1_073_741_824).default(64 * 1_048_576),
   EVENT_LOOP_DELAY_MAX_MS: count(20, 60_000).default(500),

@@ -1,19 +1,19 @@
 /** Intake: from the body of a posted batch to the text of its answer. */
-import { makePseudonym } from '../crypto/keyed-hash.ts'
 import { makeAcceptEvents } from '../flows/accept-events.ts'
 import type { EventQueue } from '../flows/ports.ts'
 import { makeTakeBatch, type TakeBatch } from '../http/take-batch.ts'
-import { makeFrameCodec } from '../redis/frame-codec.ts'
+import { startJudging } from './judging.ts'
 import type { Parts } from './parts.ts'
 
-export function makeIntake ({ config, catalog, consents, devices, secrets, now, newId }: Parts, queue: EventQueue): TakeBatch {
-  const acceptEvents = makeAcceptEvents({
-    catalog, consents, devices, queue, frameCodec: makeFrameCodec(), pseudonym: makePseudonym(secrets.pseudonymKey), eventAgeMaxMs: config.MAX_EVENT_AGE, now, newId
-  })
-  return makeTakeBatch(acceptEvents, catalog, {
+export async function startIntake ({ config, schemasDir, catalog, closers, consents, devices, secrets, tell, now, newId }: Parts, queue: EventQueue): Promise<TakeBatch> {
+  const limits = {
     wireBytesMax: config.BATCH_BYTES_MAX,
     inflatedBytesMax: config.BATCH_INFLATED_BYTES_MAX,
     eventsPerBatchMax: config.BATCH_EVENTS_MAX,
     eventBytesMax: config.EVENT_BYTES_MAX
-  })
+  }
+  const settings = { schemasDir, pseudonymKey: secrets.pseudonymKey, eventAgeMaxMs: config.MAX_EVENT_AGE, limits }
+  const { judge, close } = await startJudging(config.INTAKE_THREADS, catalog, settings, error => { tell('intake-thread-ended', error) })
+  closers.push(close)
+  return makeTakeBatch(makeAcceptEvents({ consents, devices, queue, now, newId }), judge, limits)
 }

@@ -19,6 +19,8 @@ export interface Parts {
   logger: Logger
   /** Run in reverse when the process ends. */
   closers: Array<() => Promise<unknown>>
+  /** Where the catalogue was read. */
+  schemasDir: string
   catalog: Catalog
   regionalDefault: RegionalDefault
   privacyContact: string

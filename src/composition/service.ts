@@ -32,7 +32,7 @@ import { makeDeviceRegister } from '../redis/device-register.ts'
 import { makeEventQueue } from '../redis/event-queue.ts'
 import type { EventWorker } from '../redis/event-worker.ts'
 import { makeMailQueue } from '../redis/mail-queue.ts'
-import { makeIntake } from './intake.ts'
+import { startIntake } from './intake.ts'
 import { listen } from './listen.ts'
 import { makeRateLimits, watchLoad } from './load.ts'
 import type { Parts } from './parts.ts'
@@ -58,7 +58,7 @@ export interface Service {
   close: () => Promise<void>
 }
 
-const schemasDir = new URL('../../schemas', import.meta.url).pathname
+const schemasHere = new URL('../../schemas', import.meta.url).pathname
 
 /**
  * `renderAll`: renders the metrics of all processes that share the port of this one. Who gives it serves METRICS_PORT.
@@ -92,7 +92,8 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const collects = config.ROLE === 'all' || config.ROLE === 'collector'
   const writes = config.ROLE === 'all' || config.ROLE === 'writer'
   const serves = config.ROLE === 'all' || config.ROLE === 'api'
-  const catalog = await loadCatalog(config.SCHEMAS_DIR ?? schemasDir)
+  const schemasDir = config.SCHEMAS_DIR ?? schemasHere
+  const catalog = await loadCatalog(schemasDir)
   const regionalDefault = await loadRegionPolicy(config.REGION_POLICY_FILE)
   const issuers = config.ISSUERS_FILE === undefined ? [] : await loadIssuers(config.ISSUERS_FILE, config).catch((cause: unknown) => { throw new Error(`ISSUERS_FILE: ${(cause as Error).message}`, { cause }) })
   const privacyContact = config.PRIVACY_CONTACT ?? 'privacy@example.com'
@@ -138,7 +139,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
   const postOffice = makePostOffice({ queue: mailQueue, transport, box })
 
   const parts: Parts = {
-    config, logger, closers, catalog, regionalDefault, privacyContact, redis, redisForWorker, secrets, box, pepper, consents, devices, queueBooks: queue, postOffice, metrics, tracing, tell: trouble.tell, now, newId
+    config, logger, closers, schemasDir, catalog, regionalDefault, privacyContact, redis, redisForWorker, secrets, box, pepper, consents, devices, queueBooks: queue, postOffice, metrics, tracing, tell: trouble.tell, now, newId
   }
 
   const routes: FastifyPluginAsync[] = []
@@ -151,7 +152,7 @@ async function compose (config: Config, logger: Logger, closers: Array<() => Pro
 
   if (collects) {
     routes.push(
-      eventRoutes({ takeBatch: makeIntake(parts, tracing?.queue(queue) ?? queue), onTaken: metrics.received, wireBytesMax: config.BATCH_BYTES_MAX }),
+      eventRoutes({ takeBatch: await startIntake(parts, tracing?.queue(queue) ?? queue), onTaken: metrics.received, wireBytesMax: config.BATCH_BYTES_MAX }),
       consentRoutes({ askConsent: makeAskConsent({ catalog, consents, now }) }),
       catalogRoutes({ catalog })
     )

@@ -1,6 +1,6 @@
 /** A product asks what it may collect, so that it can refrain from collecting at all. */
 import type { Catalog } from '../domain/catalog.ts'
-import { makePermissions } from './accept-events.ts'
+import { makePermissions } from './judge-batch.ts'
 import { readStanding, type BatchOwner, type ConsentReader } from './ports.ts'
 
 export interface ConsentAnswer {

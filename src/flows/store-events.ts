@@ -5,7 +5,7 @@ import { stripFields, type PermissionOf } from '../domain/judgement.ts'
 import { mayMeetErased } from '../domain/erasure.ts'
 import type { DecisionCount } from '../domain/event.ts'
 import { makeTally } from '../domain/tally.ts'
-import { makePermissions } from './accept-events.ts'
+import { makePermissions } from './judge-batch.ts'
 import { keepRows, linesOf } from './frames.ts'
 import type { BatchRows, ConsentReader, CountedBatch, EventTable, FailedRow, Frame, FrameCodec, QueuedBatch } from './ports.ts'
 

@@ -2,7 +2,7 @@
 import { Counter, type Registry } from 'prom-client'
 
 const troubles = [
-  'address-unreadable', 'audit-failed', 'batch-dead', 'batch-failed', 'batch-parked', 'collector-restarted', 'erasure-failed', 'erasure-found-late-rows', 'erasure-left-batch', 'export-failed',
+  'address-unreadable', 'audit-failed', 'batch-dead', 'batch-failed', 'batch-parked', 'collector-restarted', 'erasure-failed', 'erasure-found-late-rows', 'erasure-left-batch', 'export-failed', 'intake-thread-ended',
   'ledger-checkpoint-failed', 'ledger-not-whole', 'lock-lost', 'mail-failed', 'notices-failed', 'outbox-drain-failed', 'rebuild-failed', 'redis-emptied', 'redis-restarted',
   'secret-unreadable', 'settling-failed', 'store-unavailable', 'traces-unsent'
 ] as const

@@ -6,7 +6,7 @@ import { makeEventTable } from '../../src/clickhouse/event-table.ts'
 import { emptyRecord, type ChoiceState, type Standing } from '../../src/domain/consent.ts'
 import type { SentEvent } from '../../src/domain/event.ts'
 import { Unavailable } from '../../src/domain/unavailable.ts'
-import { makeAcceptEvents } from '../../src/flows/accept-events.ts'
+import { makeJudgeBatch } from '../../src/flows/judge-batch.ts'
 import type { EventTable, QueuedBatch } from '../../src/flows/ports.ts'
 import { makeStoreEvents, type StoreEvents } from '../../src/flows/store-events.ts'
 import { makeFrameCodec } from '../../src/redis/frame-codec.ts'
@@ -20,7 +20,7 @@ interface Stage {
   /** What ada says of product analytics from here on. */
   say: (state: ChoiceState, erasedAt?: number) => void
   /** The batch that waits after intake. */
-  accept: (events: SentEvent[]) => Promise<QueuedBatch>
+  accept: (events: SentEvent[]) => QueuedBatch
   store: StoreEvents
   count: (from: string) => Promise<number>
 }
@@ -35,18 +35,13 @@ async function setStage (t: Test, spoil: (table: EventTable) => Partial<EventTab
     deviceId: undefined, deviceAlone: undefined, orgPolicy: {}, regionalDefault: 'denied'
   })
   const consents = { readStandings: async (owners: readonly unknown[]) => owners.map(standing) }
-  const waiting: QueuedBatch[] = []
-  const acceptEvents = makeAcceptEvents({
-    catalog, consents, devices: { see: async () => {} }, queue: { add: async batch => { waiting.push(batch) } }, frameCodec: makeFrameCodec(),
-    pseudonym: (_kind, id) => id ?? '', eventAgeMaxMs: 86_400_000, now: () => now, newId: randomUUID
-  })
+  const judgeBatch = makeJudgeBatch({ catalog, frameCodec: makeFrameCodec(), pseudonym: (_kind, id) => id ?? '', eventAgeMaxMs: 86_400_000 })
   const table = makeEventTable(client, Date.now)
   return {
     say: (next, erased = 0) => { state = next; erasedAt = erased },
-    async accept (events) {
+    accept (events) {
       const batch = { batchId: randomUUID(), sentAt: now, product: { name: 'cad', release: 2026, version: undefined }, elements: events.map(event => ({ event })) }
-      await acceptEvents(owner, () => ({ owner, batch }))
-      return waiting.at(-1)!
+      return judgeBatch(batch, { owner, standing: standing(), receivedAt: now, requestId: randomUUID() }).queued
     },
     store: makeStoreEvents({ catalog, consents, table: { ...table, ...spoil(table) }, frameCodec: makeFrameCodec(), now: Date.now }),
     count: async from => Number((await rows<{ n: string }>(`SELECT sum(count) AS n FROM ${from}`))[0]?.n)
@@ -60,9 +55,9 @@ const atWrite = "consent_decisions_v WHERE stage = 'write' AND outcome ="
 t.test('what was accepted is told apart at the write: stored, and dropped since', async t => {
   const { say, accept, store, count } = await setStage(t)
   const id = randomUUID()
-  const kept = await accept([makeEvent(id), makeEvent(id), heartbeat()])
+  const kept = accept([makeEvent(id), makeEvent(id), heartbeat()])
   await store([kept], false)
-  const refused = await accept([makeEvent(), makeEvent(), heartbeat()])
+  const refused = accept([makeEvent(), makeEvent(), heartbeat()])
   say('denied')
   t.match(await store([refused], false), { stored: 1, dropped: new Map([['account_denied', 2]]), failed: 0 })
 
@@ -80,7 +75,7 @@ t.test('an event whose counts could not be written has one fate when it comes ag
       await table.insertCounts(batches)
     }
   }))
-  const batch = await accept([makeEvent(), makeEvent()])
+  const batch = accept([makeEvent(), makeEvent()])
   await t.rejects(store([batch], false), { name: 'Unavailable' })
   say('denied')
   t.match(await store([batch], true), { stored: 0, dropped: new Map() }, 'both were stored while they were permitted')
@@ -97,7 +92,7 @@ t.test('an event that never was stored is counted as dropped when it comes again
       await table.insert(lines)
     }
   }))
-  const batch = await accept([makeEvent(), heartbeat()])
+  const batch = accept([makeEvent(), heartbeat()])
   await t.rejects(store([batch], false), { name: 'Unavailable' })
   say('denied')
   await store([batch], true)
@@ -107,7 +102,7 @@ t.test('an event that never was stored is counted as dropped when it comes again
 
 t.test('counts that are said again replace what was said', async t => {
   const { accept, store, count } = await setStage(t)
-  const batch = await accept([makeEvent(), heartbeat()])
+  const batch = accept([makeEvent(), heartbeat()])
   await store([batch], false)
   await store([batch], true)
   t.equal(await count(`${atWrite} 'stored'`), 2)
@@ -126,7 +121,7 @@ t.test('after an erasure what comes again is not inserted again: it is stored al
   }))
   const erasedMeanwhile: string[] = []
   const [first, second] = [makeEvent(), makeEvent()]
-  const batch = await accept([first, second, heartbeat()])
+  const batch = accept([first, second, heartbeat()])
   await store([batch], false)
   say('granted', 1)
   t.match(await store([batch], false), { stored: 3, dropped: new Map() })
@@ -140,7 +135,7 @@ t.test('after an erasure what comes again is not inserted again: it is stored al
 
 t.test('what is dropped as erased is known by its id from then on', async t => {
   const { say, accept, store, count } = await setStage(t)
-  const batch = await accept([makeEvent(), makeEvent()])
+  const batch = accept([makeEvent(), makeEvent()])
   say('granted', now)
   t.match(await store([batch], false), { stored: 0, dropped: new Map([['erased', 2]]) })
   t.equal(await count('(SELECT 1 AS count FROM erased_events FINAL)'), 2)

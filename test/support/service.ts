@@ -25,7 +25,7 @@ export interface TestService extends Api {
 }
 
 /** Tests share a machine, and are not about its load. */
-const patient = { EVENT_LOOP_DELAY_MAX_MS: '60000', INTAKE_BATCHES_MAX: '10000' }
+const patient = { EVENT_LOOP_DELAY_MAX_MS: '60000', INTAKE_BATCHES_MAX: '10000', INTAKE_THREADS: '0' }
 
 /** chDB opens one directory per process, so a test file has one service at a time. */
 export async function startTestService (t: Test, environment: Record<string, string> = {}): Promise<TestService> {

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import type { AskConsent } from '../../flows/ask-consent.ts'
 import { callerOfRequest } from '../auth.ts'
 import { deviceIdShape, productShape } from '../shapes.ts'
-import { ownerOf } from '../take-batch.ts'
+import { ownerOf } from '../judge-posted.ts'
 
 export function consentRoutes ({ askConsent }: { askConsent: AskConsent }): FastifyPluginAsyncZod {
   return async app => {
