@@ -1,5 +1,5 @@
 /** A collector whose batches stay in the queue: it works on the Redis of a whole service that stands still. */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { agreeingToken, signIn } from './people.ts'
@@ -18,19 +18,20 @@ export interface Collector {
 }
 
 /** As docs/operations.md has a collector run, and the manifests do. */
-const littleMemory = { NODE_OPTIONS: '--max-semi-space-size=8', MALLOC_ARENA_MAX: '2' }
+const memoryOptions = '--max-semi-space-size=8'
 
-interface Started { script?: string, environment?: Record<string, string> }
+interface Started { preload?: string, environment?: Record<string, string> }
 
-/** `people`: how many `tokens` are wanted; `started`: what is measured, if not the service as it is. */
-export async function withCollector<T> (people: number, use: (collector: Collector) => Promise<T>, { script = 'src/main.ts', environment }: Started = {}): Promise<T> {
+/** `people`: how many `tokens` are wanted; `preload`: what each of its threads loads before the service. */
+export async function withCollector<T> (people: number, use: (collector: Collector) => Promise<T>, { preload, environment }: Started = {}): Promise<T> {
   return await withTemporaryDir(async dir => {
     const whole = await runServer('src/main.ts', { DATA_DIR: dir })
     const token = await agreeingToken(whole.url)
     const tokens: string[] = []
     for (let i = 0; i < people; i++) tokens.push((await signIn(whole.url, `person${String(i)}`)).token)
     const socket = join(dir, 'redis', 'redis.sock')
-    const collector = await runServer(script, { DATA_DIR: dir, ROLE: 'collector', REDIS_URL: `unix://${socket}`, ...littleMemory, ...environment })
+    const NODE_OPTIONS = [memoryOptions, ...preload === undefined ? [] : [`--import=${resolve(preload)}`]].join(' ')
+    const collector = await runServer('src/main.ts', { DATA_DIR: dir, ROLE: 'collector', REDIS_URL: `unix://${socket}`, NODE_OPTIONS, MALLOC_ARENA_MAX: '2', ...environment })
     const pause = (): void => { process.kill(whole.pid, 'SIGSTOP') }
     const resume = (): void => { process.kill(whole.pid, 'SIGCONT') }
     pause() // The queue grows meanwhile: only intake is measured.

@@ -1,4 +1,4 @@
-/** Where a collector's main thread spends its time under full load, and how much of that is consent. */
+/** Where a collector spends its time under full load, and how much of that is consent. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,9 +14,12 @@ import { readStacks, type Stack } from './stacks.ts'
 import type { Row } from './table.ts'
 import { eventsPerBatch, makeBatchTexts } from './traffic.ts'
 
+/** Of a collector, as `profiler.ts` calls them. */
+const threads = ['serving', 'judging']
+
 export async function measureProfile ({ runs, seconds, flame, say }: Options): Promise<Row[]> {
   return await withTemporaryDir(async dir => {
-    const file = join(dir, 'profile.json')
+    const files = threads.map(thread => join(dir, `${thread}.json`))
     return await withCollector(0, async ({ url, pid, token, redis }) => {
       const load = { url, token, bodies: makeBatchTexts(40), connections }
       await postForSeconds({ ...load, seconds })
@@ -29,18 +32,18 @@ export async function measureProfile ({ runs, seconds, flame, say }: Options): P
         await sleep(seconds * 1000)
         process.kill(pid, 'SIGUSR2')
         const shareOfCommands = await countConsentCommands(redis)
-        while (!existsSync(file)) await sleep(20)
+        while (!files.every(existsSync)) await sleep(20)
         await loaded
-        const stacks = readStacks(JSON.parse(readFileSync(file, 'utf8')))
-        rmSync(file)
+        const stacks = files.flatMap(file => readStacks(JSON.parse(readFileSync(file, 'utf8'))))
+        for (const file of files) rmSync(file)
         for (const stack of stacks) seen.push(stack)
         shares.push(consentShare(stacks, shareOfCommands) * 100)
         say(`profile ${String(run)}/${String(runs)}: ${shares.at(-1)!.toFixed(1)} % for consent, which has ${(shareOfCommands * 100).toFixed(0)} % of the commands`)
       }
       process.stdout.write(`\n${renderShares(seen)}`)
-      if (flame !== '') writeFileSync(flame, drawFlames(`A collector's main thread under full load, batches of ${String(eventsPerBatch)} events`, seen))
+      if (flame !== '') writeFileSync(flame, drawFlames(`A collector under full load, batches of ${String(eventsPerBatch)} events`, seen))
       return [{ what: 'reading consent and deciding by it, of a collector\'s CPU', value: median(shares), unit: '%', target: { atMost: 8 }, spread: spreadOf(shares) }]
-    }, { script: 'bench/profiled.ts', environment: { PROFILE_FILE: file } })
+    }, { preload: 'bench/profiler.ts', environment: { PROFILE_DIR: dir } })
   })
 }
 

@@ -147,7 +147,7 @@ function findGatedFields (file: string, schema: ObjectSchema, eventPurpose: Purp
       const purpose = typeof gate === 'string' ? purposes.get(gate) : undefined
       if (purpose === undefined || purpose.required || purpose === eventPurpose) return refuse('x-purpose must name another, optional purpose')
       if (inArray || required) refuse('a property with its own x-purpose cannot be required, nor lie in an array')
-      fields.push({ pointer: pointerOf(path), path, purpose: purpose.id })
+      fields.push({ pointer: pointerOf(path), key: `${JSON.stringify(path.at(-1))}:`, path, purpose: purpose.id })
     }
     for (const [name, property] of Object.entries(here.properties ?? {})) walk(property, [...path, name], inArray, here.required?.includes(name) === true)
     for (const keyword of ['items', 'contains']) {

@@ -30,8 +30,12 @@ export function usualFormOf (schema: Schema): RegExp | undefined {
   const required = schema.required ?? []
   if (members.length === 0 || required.some(name => !members.some(member => member.name === name))) return undefined
   const ahead = (name: string): string => `[^{}]*"${name}":`
-  const alternatives = members.map(({ name, value }) => `"${name}":(?!${ahead(name)})${value}`)
-  return new RegExp(String.raw`\{${required.map(name => `(?=${ahead(name)})`).join('')}(?:(?:${alternatives.join('|')})(?:,(?=")|(?=\})))*\}`, 'y')
+  const next = String.raw`(?:,(?=")|(?=\}))`
+  // In the order of the schema each is there once without looking ahead, and that is how most write them.
+  const inOrder = members.map(({ name, value }) => `(?:"${name}":${value}${next})${required.includes(name) ? '' : '?'}`).join('')
+  const each = members.map(({ name, value }) => `"${name}":(?!${ahead(name)})${value}`).join('|')
+  const inAnyOrder = `${required.map(name => `(?=${ahead(name)})`).join('')}(?:(?:${each})${next})*`
+  return new RegExp(String.raw`\{(?:${inOrder}\}|${inAnyOrder}\})`, 'y')
 }
 
 /** Undefined when a keyword of the schema is none that is understood here. */

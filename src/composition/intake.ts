@@ -2,6 +2,7 @@
 import { makeAcceptEvents } from '../flows/accept-events.ts'
 import type { EventQueue } from '../flows/ports.ts'
 import { makeTakeBatch, type TakeBatch } from '../http/take-batch.ts'
+import { readTogether } from '../redis/standings-together.ts'
 import { startJudging } from './judging.ts'
 import type { Parts } from './parts.ts'
 
@@ -15,5 +16,5 @@ export async function startIntake ({ config, schemasDir, catalog, closers, conse
   const settings = { schemasDir, pseudonymKey: secrets.pseudonymKey, eventAgeMaxMs: config.MAX_EVENT_AGE, limits }
   const { judge, close } = await startJudging(config.INTAKE_THREADS, catalog, settings, error => { tell('intake-thread-ended', error) })
   closers.push(close)
-  return makeTakeBatch(makeAcceptEvents({ consents, devices, queue, now, newId }), judge, limits)
+  return makeTakeBatch(makeAcceptEvents({ readStanding: readTogether(consents), devices, queue, now, newId }), judge, limits)
 }

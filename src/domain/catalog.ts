@@ -27,6 +27,8 @@ export interface Product {
 /** A property that is collected for a stricter purpose than its event. `path` leads to it from the event's properties. */
 export interface GatedField {
   pointer: string
+  /** What stands before its value in JSON text without blanks. */
+  key: string
   path: readonly string[]
   purpose: string
 }

@@ -1,4 +1,5 @@
 /** What a batch of events is, and the rules for its times. Times are epoch milliseconds. */
+import type { EventDefinition } from './catalog.ts'
 import type { AcceptReason, DropReason } from './consent.ts'
 
 export interface ProductRelease {
@@ -17,6 +18,8 @@ export interface SentEvent {
   properties: Record<string, unknown> | undefined
   /** The properties as JSON.stringify writes them, where they came so. */
   text?: string
+  /** What the catalogue says of it, where that was looked up. */
+  definition?: EventDefinition | undefined
 }
 
 /** The properties of an event, read if they were not yet. */

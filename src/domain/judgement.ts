@@ -45,7 +45,7 @@ export function judgeEvent (
 
 /** Whether it is worth reading the properties for: their text tells of most that no gated field is among them. */
 function mayHoldGatedFields ({ gatedFields }: EventDefinition, { text }: SentEvent): boolean {
-  return gatedFields.some(({ path }) => text?.includes(`"${path.at(-1) ?? ''}":`) ?? true)
+  return text === undefined ? gatedFields.length > 0 : gatedFields.some(({ key }) => text.includes(key))
 }
 
 const none: readonly string[] = []

@@ -1,10 +1,12 @@
 /** A batch arrives: consent is asked for, the batch is judged by it, and what is permitted is queued. */
+import type { Standing } from '../domain/consent.ts'
 import type { DecisionCount } from '../domain/event.ts'
 import type { Grounds } from './judge-batch.ts'
-import { readStanding, type BatchOwner, type ConsentReader, type DeviceRegister, type EventQueue, type QueuedBatch } from './ports.ts'
+import type { BatchOwner, DeviceRegister, EventQueue, QueuedBatch } from './ports.ts'
 
 export interface AcceptEventsDeps {
-  consents: ConsentReader
+  /** An owner's standing at a moment after it is asked for; throws when it cannot be read, never guesses. */
+  readStanding: (owner: BatchOwner) => Promise<Standing>
   devices: Pick<DeviceRegister, 'see'>
   queue: EventQueue
   now: () => number
@@ -29,7 +31,7 @@ export type AcceptEvents = (likely: BatchOwner, judge: Judge) => Promise<TakenBa
 type Judge = (grounds: Grounds) => Promise<JudgedBatch | OtherOwner>
 
 /** While a batch waits for Redis little is left of it: `judge` is through by then, and no function that still waits holds what it read. */
-export function makeAcceptEvents ({ consents, devices, queue, now, newId }: AcceptEventsDeps): AcceptEvents {
+export function makeAcceptEvents ({ readStanding, devices, queue, now, newId }: AcceptEventsDeps): AcceptEvents {
   const keep = async ({ queued, answer }: JudgedBatch): Promise<TakenBatch> => {
     const { owner: { accountId, deviceId }, product, release, receivedAt, counts } = queued
     if (accountId !== undefined && deviceId !== undefined) await devices.see(accountId, deviceId, product, release, receivedAt)
@@ -39,7 +41,7 @@ export function makeAcceptEvents ({ consents, devices, queue, now, newId }: Acce
   const judgeWhole = async (likely: BatchOwner, judge: Judge): Promise<JudgedBatch> => {
     const [receivedAt, requestId] = [now(), newId()]
     const judgeAs = async (owner: BatchOwner): Promise<JudgedBatch | OtherOwner> =>
-      await judge({ owner, standing: await readStanding(consents, owner), receivedAt, requestId })
+      await judge({ owner, standing: await readStanding(owner), receivedAt, requestId })
     const first = await judgeAs(likely)
     const judged = 'otherOwner' in first ? await judgeAs(first.otherOwner) : first
     if ('otherOwner' in judged) throw new Error('a batch has two owners')

@@ -60,7 +60,7 @@ export function makeJudgeBatch (deps: JudgeBatchDeps): JudgeBatch {
 
     for (const [index, element] of elements.entries()) {
       const { event, fault } = element
-      const definition = event === undefined ? undefined : findEvent(deps.catalog, event.name, event.version)
+      const definition = event === undefined ? undefined : event.definition ?? findEvent(deps.catalog, event.name, event.version)
       const outcome = event === undefined ? fault : judge(event, definition)
       tally.count(definition, outcome)
       totals[outcome.outcome]++

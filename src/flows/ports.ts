@@ -181,6 +181,8 @@ export interface Payment { token?: SpentToken, verifiedBy: VerifiedBy }
 export type WriteOutcome = 'written' | 'conflict' | 'spent' | 'superseded'
 
 export interface ConsentStore extends ConsentReader {
+  /** As `readStandings`; whose cannot be read spoils no other's. */
+  readEach: (owners: readonly BatchOwner[]) => Promise<Array<Standing | Unavailable>>
   read: (subject: Subject) => Promise<ConsentRecord>
   /**
    * Writes a record with the ledger entries that tell how it came about, and spends the token that pays for it, in one

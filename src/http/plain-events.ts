@@ -4,7 +4,7 @@
  * scan for what it hides, validation, and writing the properties out again, is then spared for most events.
  */
 import { isAscii } from 'node:buffer'
-import { findEvent, type Catalog } from '../domain/catalog.ts'
+import { findEvent, type Catalog, type EventDefinition } from '../domain/catalog.ts'
 import type { BatchElement } from '../domain/event.ts'
 import { isPlainUuid, readPlainTime, uuidLength } from './plain-values.ts'
 
@@ -57,6 +57,12 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
   const eventMax = Math.min(limits.eventBytesMax, plainBytesMax)
   const textOf = isAscii(bytes) ? (from: number, end: number) => text.slice(from, end) : (from: number, end: number) => bytes.toString('utf8', from, end)
   const elements: BatchElement[] = []
+  let window = ''
+  /** The text up to a bit behind a place. */
+  const windowAt = (from: number): string => {
+    if (window.length < Math.min(from + usualBytesMax, text.length)) window = upTo(text, from + 2 * usualBytesMax)
+    return window
+  }
   for (let end = at; elements.length < limits.eventsPerBatchMax; end++) {
     let id = ''
     let name = ''
@@ -65,9 +71,9 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
     let propertiesFrom = 0
     let propertiesEnd = 0
     let isUsual = false
+    let definition: EventDefinition | undefined
     const start = end
     if (bytes[start] !== OPEN) return undefined
-    const within = upTo(text, start + eventMax)
     // Each member is there once and none is empty, so five of them are all that there are.
     for (let member = 1; member <= membersOfEvent; member++) {
       const from = end + 1
@@ -99,9 +105,10 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
         case LOWER_P:
           if (propertiesFrom !== 0 || !text.startsWith('"properties":', from)) return undefined
           propertiesFrom = from + 13
-          end = findEvent(catalog, name, version)?.findUsualEnd(upTo(within, propertiesFrom + usualBytesMax), propertiesFrom) ?? -1
+          definition = findEvent(catalog, name, version)
+          end = definition?.findUsualEnd(windowAt(propertiesFrom), propertiesFrom) ?? -1
           isUsual = end >= 0
-          if (!isUsual) end = findPlainEnd(within, propertiesFrom)
+          if (!isUsual) end = findPlainEnd(upTo(text, start + eventMax), propertiesFrom)
           if (end < 0) return undefined
           propertiesEnd = end
           break
@@ -114,7 +121,7 @@ export function readPlainEvents (catalog: Catalog, bytes: Buffer, text: string, 
     const parsed = isUsual ? undefined : JSON.parse(properties) as Record<string, unknown>
     // A key that is there twice is in the value once.
     if (parsed !== undefined && countKeys(parsed) !== countOf(properties, '":')) return undefined
-    elements.push({ event: { id, name, version, occurredAt, properties: parsed, text: properties } })
+    elements.push({ event: { id, name, version, occurredAt, properties: parsed, text: properties, definition } })
     end++
     if (end - start > eventMax) return undefined
     if (bytes[end] !== COMMA) return { elements, end }

@@ -12,6 +12,10 @@ const UPPER_T = 0x54
 const UPPER_Z = 0x5a
 const LOWER_A = 0x61
 const LOWER_B = 0x62
+/** From 1970. */
+const daysUntil2000 = 10_957
+/** Before each month of a year that has no leap day. */
+const daysBefore = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
 const hexDigits = new Uint8Array(256)
 for (const digit of '0123456789abcdef') hexDigits[digit.charCodeAt(0)] = 1
 
@@ -30,17 +34,20 @@ export function isPlainUuid (bytes: Uint8Array, at: number): boolean {
 
 /**
  * Epoch ms of an RFC 3339 time of this century in UTC, in whole seconds or with three digits more, on a day that every
- * month has; NaN for any other text. It takes a fifth of the time of Date.parse, which reads other forms too.
+ * month has; NaN for any other text. Date.parse, which reads other forms too, takes many times as long.
  */
 export function readPlainTime (bytes: Uint8Array, from: number, end: number): number {
   const length = end - from
   if (length !== 20 && length !== 24) return NaN
   if (bytes[from + 4] !== DASH || bytes[from + 7] !== DASH || bytes[from + 10] !== UPPER_T) return NaN
   if (bytes[from + 13] !== COLON || bytes[from + 16] !== COLON || bytes[end - 1] !== UPPER_Z) return NaN
-  const century = twoAt(bytes, from)
-  const [year, month, day] = [twoAt(bytes, from + 2), twoAt(bytes, from + 5), twoAt(bytes, from + 8)]
-  const [hour, minute, second] = [twoAt(bytes, from + 11), twoAt(bytes, from + 14), twoAt(bytes, from + 17)]
-  if (century !== 20 || !(year >= 0) || !(month >= 1 && month <= 12) || !(day >= 1 && day <= 28)) return NaN
+  const year = twoAt(bytes, from + 2)
+  const month = twoAt(bytes, from + 5)
+  const day = twoAt(bytes, from + 8)
+  const hour = twoAt(bytes, from + 11)
+  const minute = twoAt(bytes, from + 14)
+  const second = twoAt(bytes, from + 17)
+  if (twoAt(bytes, from) !== 20 || !(year >= 0) || !(month >= 1 && month <= 12) || !(day >= 1 && day <= 28)) return NaN
   if (!(hour >= 0 && hour < 24) || !(minute >= 0 && minute < 60) || !(second >= 0 && second < 60)) return NaN
   let ms = 0
   if (length === 24) {
@@ -48,7 +55,9 @@ export function readPlainTime (bytes: Uint8Array, from: number, end: number): nu
     ms = digitAt(bytes, from + 20) * 100 + twoAt(bytes, from + 21)
     if (!(ms >= 0)) return NaN
   }
-  return Date.UTC(2000 + year, month - 1, day, hour, minute, second, ms)
+  const leapDays = ((year + 3) >> 2) + (month > 2 && year % 4 === 0 ? 1 : 0)
+  const days = daysUntil2000 + year * 365 + leapDays + (daysBefore[month - 1] ?? NaN) + day - 1
+  return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + ms
 }
 
 /** NaN where there are no two digits. */

@@ -1,6 +1,7 @@
 /** The current state of every choice, and the outbox of the ledger that explains it. */
 import type { RedisClient } from './servers.ts'
 import type { ChoiceState, Choices, ConsentRecord, OrgPolicy, Standing } from '../domain/consent.ts'
+import { Unavailable } from '../domain/unavailable.ts'
 import { previousStates, subjectKey, type Subject } from '../domain/ledger.ts'
 import type { TombstoneStore } from '../flows/erasure-ports.ts'
 import type { BatchOwner, ConsentStore, PolicyEntry, PolicyStore, WriteOutcome } from '../flows/ports.ts'
@@ -19,18 +20,28 @@ interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<
 /**
  * What lies under these keys of these partitions, each read once, from a Redis that is whole: in one that was emptied
  * silence may be a denial that was lost. The mark is read in the same step, so nothing is read from an emptied Redis.
+ * What is returned gives the text of a key, or throws why it could not be read.
  */
-async function readWhole (redis: RedisClient, places: Iterable<Place>): Promise<Map<string, string | null>> {
+async function readWhole (redis: RedisClient, places: Iterable<Place>): Promise<(place: Place) => string | null> {
   const found = new Map<string, string | null>()
+  const failed = new Map<string, unknown>()
   // A command may ask for keys of one partition only where each lies on a node of its own.
   const steps = redis.isCluster ? Map.groupBy(places, ({ partition }) => partition) : new Map([[0, [...places]]])
   await Promise.all([...steps].map(async ([partition, asked]) => {
     const keys = [...new Set(asked.map(({ key }) => key))]
-    const [mark, ...values] = await redis.mget(wholeMarkOf(redis, partition), ...keys)
-    if (mark == null) throw new Error('this Redis is not whole')
-    for (const [index, key] of keys.entries()) found.set(key, values[index] ?? null)
+    try {
+      const [mark, ...values] = await redis.mget(wholeMarkOf(redis, partition), ...keys)
+      if (mark == null) throw new Error('this Redis is not whole')
+      for (const [index, key] of keys.entries()) found.set(key, values[index] ?? null)
+    } catch (error) {
+      for (const key of keys) failed.set(key, error)
+    }
   }))
-  return found
+  return ({ key }) => {
+    const text = found.get(key)
+    if (text === undefined) throw failed.get(key)
+    return text
+  }
 }
 
 interface Place { partition: number, key: string }
@@ -47,13 +58,13 @@ function placeOfPolicy (orgId: string): Place {
 }
 
 /** One that cannot be read is no empty one: unknown never means yes. */
-function readRecord (text: string | null | undefined): ConsentRecord {
-  const record = parseRecord(text ?? null)
+function readRecord (text: string | null): ConsentRecord {
+  const record = parseRecord(text)
   if (record === undefined) throw new Error('a record cannot be read')
   return record
 }
 
-function readPolicyText (text: string | null | undefined): OrgPolicy {
+function readPolicyText (text: string | null): OrgPolicy {
   return JSON.parse(text ?? '{}') as OrgPolicy
 }
 
@@ -70,28 +81,42 @@ function placesOf ({ accountId, deviceId, orgId }: BatchOwner): OwnerPlaces {
 
 /** Every choice that is read comes from a Redis that is whole, or is not read. */
 export function makeConsentStore (redis: RedisClient, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & TombstoneStore {
+  const readEach = async (owners: readonly BatchOwner[]): Promise<Array<Standing | Unavailable>> => {
+    const asked = owners.map(owner => ({ owner, ...placesOf(owner) }))
+    const textAt = await readWhole(redis, asked.flatMap(({ account, device, policy }) => [account, device, policy].filter(place => place !== undefined)))
+    const records = new Map<string, ConsentRecord>()
+    const recordAt = (place: Place): ConsentRecord => {
+      const record = records.get(place.key) ?? readRecord(textAt(place))
+      records.set(place.key, record)
+      return record
+    }
+    return asked.map(({ owner: { deviceId, region }, account, device, policy }): Standing | Unavailable => {
+      try {
+        return {
+          account: account && recordAt(account),
+          deviceId,
+          deviceAlone: device && recordAt(device),
+          orgPolicy: policy === undefined ? {} : readPolicyText(textAt(policy)),
+          regionalDefault: regionalDefault(region)
+        }
+      } catch (cause) {
+        return new Unavailable('consent', { cause })
+      }
+    })
+  }
   return orUnavailable<ConsentStore & PolicyStore & TombstoneStore>('consent', {
     async read (subject) {
       const place = placeOfRecord(subject)
-      return readRecord((await readWhole(redis, [place])).get(place.key))
+      return readRecord((await readWhole(redis, [place]))(place))
     },
 
+    readEach,
+
     async readStandings (owners) {
-      const asked = owners.map(owner => ({ owner, ...placesOf(owner) }))
-      const texts = await readWhole(redis, asked.flatMap(({ account, device, policy }) => [account, device, policy].filter(place => place !== undefined)))
-      const records = new Map<string, ConsentRecord>()
-      const recordAt = ({ key }: Place): ConsentRecord => {
-        const record = records.get(key) ?? readRecord(texts.get(key))
-        records.set(key, record)
-        return record
-      }
-      return asked.map(({ owner: { deviceId, region }, account, device, policy }): Standing => ({
-        account: account && recordAt(account),
-        deviceId,
-        deviceAlone: device && recordAt(device),
-        orgPolicy: policy === undefined ? {} : readPolicyText(texts.get(policy.key)),
-        regionalDefault: regionalDefault(region)
-      }))
+      return (await readEach(owners)).map(standing => {
+        if (standing instanceof Unavailable) throw standing
+        return standing
+      })
     },
 
     async write (subject, before, after, entries, token) {
@@ -122,7 +147,7 @@ export function makeConsentStore (redis: RedisClient, regionalDefault: (region: 
 
     async readPolicy (orgId) {
       const place = placeOfPolicy(orgId)
-      return readPolicyText((await readWhole(redis, [place])).get(place.key))
+      return readPolicyText((await readWhole(redis, [place]))(place))
     },
 
     async replacePolicy (before, { orgId, policyId, policy }) {

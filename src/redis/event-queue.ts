@@ -56,8 +56,11 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
     defaultJobOptions: jobOptions
   })
   queue.on('error', () => {}) // Every call reports its own failure.
-  const add = inGroups<QueuedBatch>({
-    send: async batches => await queue.add('batches', toJobData(batches)),
+  const add = inGroups<QueuedBatch, unknown>({
+    send: async batches => {
+      const job = await queue.add('batches', toJobData(batches))
+      return batches.map(() => job.id)
+    },
     sizeOf: ({ body, bytes }) => Math.max(body.length, bytes / packedMost),
     sizeMax: jobSizeMax,
     itemsMax: jobBatchesMax,

@@ -1,8 +1,8 @@
 /** What is given at the same time is sent together, in groups that share what sending costs. */
 
-export interface GroupOptions<Item> {
-  /** Fails for the whole group. */
-  send: (group: readonly Item[]) => Promise<unknown>
+export interface GroupOptions<Item, Result> {
+  /** Resolves with what becomes of each; fails for the whole group. */
+  send: (group: readonly Item[]) => Promise<readonly Result[]>
   sizeOf: (item: Item) => number
   /** A group is no larger; an item that alone is larger makes a group of its own. */
   sizeMax: number
@@ -13,14 +13,14 @@ export interface GroupOptions<Item> {
   patienceMs: number
 }
 
-interface Given<Item> { item: Item, done: () => void, failed: (error: unknown) => void }
+interface Given<Item, Result> { item: Item, done: (result: Result) => void, failed: (error: unknown) => void }
 
 /**
  * Gives the function that sends an item, and that ends as its group does. Nothing waits while little is under way: a round
  * takes what was given in one turn of the event loop. Otherwise the next takes all that was given meanwhile.
  */
-export function inGroups<Item> ({ send, sizeOf, sizeMax, itemsMax, roundsMax, patienceMs }: GroupOptions<Item>): (item: Item) => Promise<void> {
-  let waiting: Array<Given<Item>> = []
+export function inGroups<Item, Result> ({ send, sizeOf, sizeMax, itemsMax, roundsMax, patienceMs }: GroupOptions<Item, Result>): (item: Item) => Promise<Result> {
+  let waiting: Array<Given<Item, Result>> = []
   let rounds = 0
   let planned = false
 
@@ -45,8 +45,8 @@ export function inGroups<Item> ({ send, sizeOf, sizeMax, itemsMax, roundsMax, pa
     void Promise.all(takeGroups().map(sendGroup)).then(end)
   }
 
-  const takeGroups = (): Array<Array<Given<Item>>> => {
-    const groups: Array<Array<Given<Item>>> = []
+  const takeGroups = (): Array<Array<Given<Item, Result>>> => {
+    const groups: Array<Array<Given<Item, Result>>> = []
     let size = Infinity
     for (const given of waiting) {
       const more = sizeOf(given.item)
@@ -63,17 +63,17 @@ export function inGroups<Item> ({ send, sizeOf, sizeMax, itemsMax, roundsMax, pa
     return groups
   }
 
-  const sendGroup = async (group: ReadonlyArray<Given<Item>>): Promise<void> => {
+  const sendGroup = async (group: ReadonlyArray<Given<Item, Result>>): Promise<void> => {
     try {
-      await send(group.map(({ item }) => item))
-      for (const { done } of group) done()
+      const results = await send(group.map(({ item }) => item))
+      for (const [index, { done }] of group.entries()) done(results[index] as Result)
     } catch (error) {
       for (const { failed } of group) failed(error)
     }
   }
 
   return async item => {
-    await new Promise<void>((resolve, reject) => {
+    return await new Promise<Result>((resolve, reject) => {
       waiting.push({ item, done: resolve, failed: reject })
       plan()
     })

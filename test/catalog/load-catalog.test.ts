@@ -37,7 +37,7 @@ t.test('a small catalogue is read as it is written', async t => {
   }))
   t.same(catalog.products.get('cad'), { name: 'cad', title: 'CAD', firstRelease: 2020, lastRelease: 2028, accountWideSince: 2023, overrides: {} })
   t.same(findEvent(catalog, 'a.b', 1)?.gatedFields, [
-    { pointer: '/a~1b/~0d', path: ['a/b', '~d'], purpose: 'insights' }, { pointer: '/name', path: ['name'], purpose: 'insights' }
+    { pointer: '/a~1b/~0d', key: '"~d":', path: ['a/b', '~d'], purpose: 'insights' }, { pointer: '/name', key: '"name":', path: ['name'], purpose: 'insights' }
   ])
 })
 

@@ -71,7 +71,7 @@ t.test('no permitted combination lets a gated field through that is not permitte
 })
 
 t.test('a field is found at any depth, and its neighbours stay', async t => {
-  const definition = { gatedFields: [{ pointer: '/a/b', path: ['a', 'b'], purpose: 'diagnostics' }] } as unknown as EventDefinition
+  const definition = { gatedFields: [{ pointer: '/a/b', key: '"b":', path: ['a', 'b'], purpose: 'diagnostics' }] } as unknown as EventDefinition
   const properties = { a: { b: 1, c: 2 }, d: 3 }
   t.same(stripFields(definition, properties, permits(), 200), { properties: { a: { c: 2 }, d: 3 }, stripped: ['/a/b'], fieldPurposes: [] })
   t.same(stripFields(definition, { a: 5 }, permits(), 200), { properties: { a: 5 }, stripped: [], fieldPurposes: [] })

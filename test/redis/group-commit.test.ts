@@ -4,10 +4,13 @@ import { inGroups } from '../../src/redis/group-commit.ts'
 
 interface Sending { group: readonly string[], done: () => void, fail: (error: Error) => void }
 
-function stage (roundsMax: number, patienceMs = 10_000): { give: (item: string) => Promise<void>, sent: Sending[], groups: () => string[] } {
+function stage (roundsMax: number, patienceMs = 10_000): { give: (item: string) => Promise<string>, sent: Sending[], groups: () => string[] } {
   const sent: Sending[] = []
-  const give = inGroups<string>({
-    send: async group => { await new Promise<void>((done, fail) => { sent.push({ group, done, fail }) }) },
+  const give = inGroups<string, string>({
+    send: async group => {
+      await new Promise<void>((done, fail) => { sent.push({ group, done, fail }) })
+      return group.map(item => item.toUpperCase())
+    },
     sizeOf: item => item.length, sizeMax: 10, itemsMax: 3, roundsMax, patienceMs
   })
   return { give, sent, groups: () => sent.map(({ group }) => group.join()) }
@@ -23,7 +26,7 @@ t.test('what is given in one turn goes together at once, what is given meanwhile
   await turn()
   t.same(groups(), ['a,b'], 'one round is under way')
   sent[0]!.done()
-  await Promise.all(first)
+  t.same(await Promise.all(first), ['A', 'B'], 'each with its own result')
   await turn()
   t.same(groups(), ['a,b', 'c,d'])
   sent[1]!.done()
