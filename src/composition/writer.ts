@@ -76,7 +76,7 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse, guard: StateG
     },
     onTrouble: tell,
     flushRowsMax: 50_000,
-    flushBytesMax: 32 * 1024 * 1024,
+    flushSizeMax: 32 * 1024 * 1024,
     flushWait: { quietMs: 100, busyRows: 1000, busyMs: 500 },
     parkMs: 30_000
   })

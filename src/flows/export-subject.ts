@@ -113,7 +113,7 @@ function queuedItems (codec: FrameCodec, batch: QueuedBatch, givenUp: boolean): 
   try {
     if (!isReadable(batch)) throw new Error('of another form')
     if (body === '') return []
-    const rows = codec.unpack(batch)
+    const rows = codec.read(batch)
     return rows.frames.flatMap(frame => rowsOf(batch, rows, frame).map(row => ({ type: 'queued_event', givenUp, event: showRow(row) })))
   } catch {
     return [{ type: 'unreadable_batch', requestId, receivedAt }]

@@ -77,13 +77,13 @@ export function makeJudgeBatch (deps: JudgeBatchDeps): JudgeBatch {
         stop: deps.catalog.optionalPurposes.filter(purpose => !permissionOf(purpose).allowed)
       },
       queued: {
-        schema: 4,
+        schema: 5,
         requestId,
         owner,
         product: product.name,
         release: product.release,
         receivedAt,
-        ...frames.length === 0 ? { body: '', bytes: 0 } : deps.frameCodec.pack({
+        body: frames.length === 0 ? '' : deps.frameCodec.write({
           productVersion: product.version ?? '',
           accountRef: deps.pseudonym('account', owner.accountId),
           deviceRef: deps.pseudonym('device', owner.deviceId),

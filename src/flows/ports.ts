@@ -49,27 +49,28 @@ export interface BatchRows {
  * and what is read without `body` stays: `requestId`, `owner`, `receivedAt`, `counts`.
  */
 export interface QueuedBatch {
-  schema: 4
+  schema: 5
   requestId: string
   owner: BatchOwner
   product: string
   release: number
   receivedAt: number
-  /** The rows, packed (`FrameCodec`). */
+  /** The rows, written as one text (`FrameCodec`); empty for none. */
   body: string
-  /** How much they are unpacked, in bytes: rows that are alike are packed to next to nothing. */
-  bytes: number
   counts: readonly DecisionCount[]
   /** The traceparent of the span that queued it, where requests are traced; who does not know it leaves it be. */
   trace?: string
 }
 
-const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([4])
+const readableSchemas: ReadonlySet<unknown> = new Set<QueuedBatch['schema']>([5])
 
 /** Whether this version knows the form of a batch; one that a newer version queued waits for a writer that does. */
 export function isReadable ({ schema }: Pick<QueuedBatch, 'schema'>): boolean {
   return readableSchemas.has(schema)
 }
+
+/** What is known of a batch without looking at its rows. */
+export type QueuedHead = Omit<QueuedBatch, 'body'>
 
 export interface ConsentReader {
   /** The standing of each owner at this moment; throws when it cannot be read, never guesses. */
@@ -113,11 +114,11 @@ export interface SeenDevice {
   last_seen_at: number | null
 }
 
-/** Packs and unpacks the rows of a batch. */
+/** Writes the rows of a batch as one text, and reads them. */
 export interface FrameCodec {
-  pack: (rows: BatchRows) => Pick<QueuedBatch, 'body' | 'bytes'>
+  write: (rows: BatchRows) => string
   /** Throws when they cannot be read. */
-  unpack: (batch: Pick<QueuedBatch, 'body' | 'receivedAt'>) => BatchRows
+  read: (batch: Pick<QueuedBatch, 'body' | 'receivedAt'>) => BatchRows
 }
 
 /** What became of the events of one request at one stage. Said again, it replaces what was said before. */

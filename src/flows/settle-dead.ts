@@ -61,11 +61,11 @@ export function makeSettleDead (deps: SettleDeadDeps): SettleDead {
   async function withoutPurpose (batch: QueuedBatch, purpose: string): Promise<QueuedBatch | undefined> {
     let rows: BatchRows
     try {
-      rows = deps.frameCodec.unpack(batch)
+      rows = deps.frameCodec.read(batch)
     } catch {
       return undefined
     }
-    return { ...batch, ...deps.frameCodec.pack({ ...rows, frames: rows.frames.filter(frame => frame.purpose !== purpose) }) }
+    return { ...batch, body: deps.frameCodec.write({ ...rows, frames: rows.frames.filter(frame => frame.purpose !== purpose) }) }
   }
 }
 

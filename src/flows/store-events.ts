@@ -38,7 +38,7 @@ interface DroppedRow { eventId: string, name: string, version: number, purpose: 
 export function makeStoreEvents (deps: StoreEventsDeps): StoreEvents {
   return async (batches, again) => {
     // Unpacked before consent is asked: the less lies between the answer and the insert, the better.
-    const unpacked = batches.map(batch => batch.body === '' ? undefined : deps.frameCodec.unpack(batch))
+    const unpacked = batches.map(batch => batch.body === '' ? undefined : deps.frameCodec.read(batch))
     const standings = await deps.consents.readStandings(batches.map(batch => batch.owner))
     const fates = batches.map((batch, index): Fate => {
       const standing = standings[index]

@@ -3,8 +3,8 @@ import type { RedisClient } from './servers.ts'
 import { concerns, type Erasure } from '../domain/erasure.ts'
 import type { BatchPlace, ErasureQueue, FoundBatch } from '../flows/erasure-ports.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
-import { fromJobData, toJobData, type JobData } from './job-data.ts'
-import { batchKey, readBatches } from './queued-batches.ts'
+import { fromJobData, headsOf, toJobData, type JobData } from './job-data.ts'
+import { batchKey, readJobs } from './queued-batches.ts'
 import { orUnavailable } from './unavailable.ts'
 
 export function makeErasureQueue (redis: RedisClient): ErasureQueue {
@@ -12,7 +12,7 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue {
 
   const readDead = async ({ jobId, requestId }: BatchPlace): Promise<QueuedBatch | undefined> => {
     const [dead, data] = await Promise.all([isDead(jobId), redis.hget(batchKey(jobId), 'data')])
-    return dead && data !== null ? batchesOf(data).find(batch => batch.requestId === requestId) : undefined
+    return dead && data !== null ? (await batchesOf(data)).find(batch => batch.requestId === requestId) : undefined
   }
 
   /** Puts `rest` in the place of one batch of a job given up; others may be at its neighbours. False when it is given up no more. */
@@ -20,8 +20,8 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue {
     for (;;) {
       const data = await redis.hget(batchKey(jobId), 'data')
       if (data === null) return false
-      const batches = batchesOf(data).flatMap(batch => batch.requestId === requestId ? rest : [batch])
-      const outcome = await redis.replaceDeadBatches(batchKey('failed'), batchKey(jobId), jobId, data, batches.length === 0 ? '' : JSON.stringify(toJobData(batches)))
+      const batches = (await batchesOf(data)).flatMap(batch => batch.requestId === requestId ? rest : [batch])
+      const outcome = await redis.replaceDeadBatches(batchKey('failed'), batchKey(jobId), jobId, data, batches.length === 0 ? '' : JSON.stringify(await toJobData(batches)))
       if (outcome !== 0) return outcome === 1
     }
   }
@@ -31,8 +31,8 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue {
       const found = new Map<Erasure, FoundBatch[]>(erasures.map(erasure => [erasure, []]))
       if (erasures.length === 0) return []
       const bySubject = Map.groupBy(erasures, nameOf)
-      for await (const page of readBatches(redis)) {
-        for (const { jobId, dead, batch: { owner, requestId, receivedAt } } of page) {
+      for await (const page of readJobs(redis)) {
+        for (const { jobId, dead, owner, requestId, receivedAt } of page.flatMap(({ data, ...job }) => headsOf(data).map(head => ({ ...job, ...head })))) {
           const candidates = [owner.accountId, undefined].flatMap(accountId => [owner.deviceId, undefined].flatMap(deviceId => bySubject.get(nameOf({ accountId, deviceId })) ?? []))
           for (const erasure of new Set(candidates)) {
             if (receivedAt <= erasure.until && concerns(erasure, owner)) found.get(erasure)?.push({ jobId, requestId, dead })
@@ -61,8 +61,8 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue {
   })
 }
 
-function batchesOf (data: string): QueuedBatch[] {
-  return fromJobData(JSON.parse(data) as JobData)
+async function batchesOf (data: string): Promise<QueuedBatch[]> {
+  return await fromJobData(JSON.parse(data) as JobData)
 }
 
 /** One text for each pair of names. */

@@ -2,9 +2,9 @@
 import { Queue } from 'bullmq'
 import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
-import type { EventQueue, QueueBooks, QueuedBatch, QueuedEvents } from '../flows/ports.ts'
+import type { EventQueue, QueueBooks, QueuedBatch, QueuedEvents, QueuedHead } from '../flows/ports.ts'
 import { inGroups } from './group-commit.ts'
-import { fromJobData, toJobData, type JobData } from './job-data.ts'
+import { headsOf, toJobData, type JobData } from './job-data.ts'
 
 export const eventQueueName = 'events'
 /** One hash tag for all keys of the queues, as Redis Cluster needs. */
@@ -19,13 +19,11 @@ export const jobOptions = {
 }
 
 /**
- * A job holds up to this many batches, and this much of them; a batch with more has a job to itself. Jobs are what
- * is counted, taken, and tried again, so none is much more than a large batch.
+ * A job holds up to this many batches, and this many characters of them before they are compressed; a batch with more has a
+ * job to itself. Jobs are what is counted, taken, and tried again, so none is much more than a large batch.
  */
 const jobBatchesMax = 64
-const jobSizeMax = 32 * 1024
-/** A batch is usually packed to a half or a third. What is packed so many times smaller counts as if it were not. */
-const packedMost = 32
+const jobSizeMax = 80 * 1024
 /** What gathers while two rounds of jobs are on their way to the disk goes next, or after this time: a slow disk gathers by itself. */
 const roundsMax = 2
 const patienceMs = 5
@@ -58,10 +56,10 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
   queue.on('error', () => {}) // Every call reports its own failure.
   const add = inGroups<QueuedBatch, unknown>({
     send: async batches => {
-      const job = await queue.add('batches', toJobData(batches))
+      const job = await queue.add('batches', await toJobData(batches))
       return batches.map(() => job.id)
     },
-    sizeOf: ({ body, bytes }) => Math.max(body.length, bytes / packedMost),
+    sizeOf: ({ body }) => body.length,
     sizeMax: jobSizeMax,
     itemsMax: jobBatchesMax,
     roundsMax,
@@ -100,7 +98,7 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
           const page = jobs.slice(from, from + pageJobs)
           const found = await Promise.all(page.map(async id => await redis.hget(queue.toKey(id), 'data')))
           for (const [index, data] of found.entries()) {
-            for (const batch of data === null ? [] : fromJobData(JSON.parse(data) as JobData)) {
+            for (const batch of data === null ? [] : headsOf(JSON.parse(data) as JobData)) {
               // While a job is parted its batches lie in two.
               if (!counted.has(batch.requestId)) addBatch(books, batch, dead.has(page[index] ?? ''), received)
               counted.add(batch.requestId)
@@ -119,7 +117,7 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
 /** How many jobs are held in memory at once to be counted. */
 const pageJobs = 100
 
-function addBatch (books: QueuedEvents, { requestId, receivedAt, counts }: QueuedBatch, isDead: boolean, received?: { from: number, to: number }): void {
+function addBatch (books: QueuedEvents, { requestId, receivedAt, counts }: QueuedHead, isDead: boolean, received?: { from: number, to: number }): void {
   if (received !== undefined && (receivedAt < received.from || receivedAt >= received.to)) return
   books.requestIds.push(requestId)
   for (const { outcome, count } of counts) {

@@ -82,11 +82,11 @@ export function startEventWorker (redis: RedisClient, options: EventWorkerOption
    * one that is done and gone is stored once more, which changes nothing.
    */
   const part = async ({ timestamp }: Job<JobData>, batches: readonly QueuedBatch[]): Promise<void> => {
-    await Job.createBulk(first, batches.map(batch => ({ name: partName, data: toJobData([batch]), opts: { ...jobOptions, jobId: batch.requestId, timestamp, lifo: true } })))
+    await Job.createBulk(first, await Promise.all(batches.map(async batch => ({ name: partName, data: await toJobData([batch]), opts: { ...jobOptions, jobId: batch.requestId, timestamp, lifo: true } }))))
   }
 
   const process = async (job: Job<JobData>, token?: string): Promise<void> => {
-    const batches = fromJobData(job.data)
+    const batches = await fromJobData(job.data)
     if (!batches.every(options.isReadable)) await park(job, token)
     const isTriedBefore = job.attemptsMade > 0 || job.stalledCounter > 0 || job.name === partName
     // What was queued before this writer started may come from a backup of Redis, and be stored already.

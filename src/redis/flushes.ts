@@ -8,9 +8,9 @@ export interface FlushOptions {
   store: (batches: readonly QueuedBatch[], again: boolean) => Promise<StoredBatches>
   onStored: (stored: StoredBatches, batches: number, durationMs: number) => void
   onTrouble: (what: 'store-unavailable' | 'batch-failed', error: Error) => void
-  /** An insert holds no more rows, and bytes of them unpacked, unless a single job does. */
+  /** An insert holds no more rows, and characters of them as they are queued, unless a single job does. */
   flushRowsMax: number
-  flushBytesMax: number
+  flushSizeMax: number
   /** From how many jobs on nothing more is waited for. */
   flushJobsMax: number
   /** How long what has arrived waits for more; `busyMs`: if `busyRows` have come by then. Large inserts cost ClickHouse less. */
@@ -32,7 +32,7 @@ export interface Flushes {
   finish: () => void
 }
 
-interface Given extends Waiting { rows: number, bytes: number, done: () => void, failed: (error: Error) => void }
+interface Given extends Waiting { rows: number, size: number, done: () => void, failed: (error: Error) => void }
 
 const retryFromMs = 200
 const retryToMs = 5000
@@ -45,7 +45,7 @@ export function makeFlushes (options: FlushOptions): Flushes {
   let due = false
   const gathered: Given[] = []
   let gatheredRows = 0
-  let gatheredBytes = 0
+  let gatheredSize = 0
   const lone: Array<() => Promise<void>> = []
   let timer: NodeJS.Timeout | undefined
 
@@ -58,7 +58,7 @@ export function makeFlushes (options: FlushOptions): Flushes {
     return async () => { await storeTogether(taken) }
   }
 
-  const isFull = (): boolean => gathered.length >= options.flushJobsMax || gatheredRows >= options.flushRowsMax || gatheredBytes >= options.flushBytesMax
+  const isFull = (): boolean => gathered.length >= options.flushJobsMax || gatheredRows >= options.flushRowsMax || gatheredSize >= options.flushSizeMax
 
   const wait = (): void => {
     const { quietMs, busyRows, busyMs } = options.flushWait
@@ -75,16 +75,16 @@ export function makeFlushes (options: FlushOptions): Flushes {
   /** The oldest of what has been gathered, as much as one insert may hold. */
   const takeGathered = (): Given[] => {
     let rows = 0
-    let bytes = 0
+    let size = 0
     const end = gathered.findIndex((given, index) => {
       rows += given.rows
-      bytes += given.bytes
-      return index > 0 && (rows > options.flushRowsMax || bytes > options.flushBytesMax)
+      size += given.size
+      return index > 0 && (rows > options.flushRowsMax || size > options.flushSizeMax)
     })
     const taken = gathered.splice(0, end === -1 ? gathered.length : end)
     for (const given of taken) {
       gatheredRows -= given.rows
-      gatheredBytes -= given.bytes
+      gatheredSize -= given.size
     }
     if (gathered.length === 0) {
       clearTimeout(timer)
@@ -147,10 +147,10 @@ export function makeFlushes (options: FlushOptions): Flushes {
     together: async waiting => {
       await new Promise<void>((resolve, reject) => {
         const rows = waiting.batches.reduce((sum, batch) => sum + acceptedOf(batch), 0)
-        const bytes = waiting.batches.reduce((sum, batch) => sum + batch.bytes, 0)
-        gathered.push({ ...waiting, rows, bytes, done: resolve, failed: reject })
+        const size = waiting.batches.reduce((sum, batch) => sum + batch.body.length, 0)
+        gathered.push({ ...waiting, rows, size, done: resolve, failed: reject })
         gatheredRows += rows
-        gatheredBytes += bytes
+        gatheredSize += size
         wait()
         void storeWaiting()
       })

@@ -1,20 +1,10 @@
 /**
- * How the rows of a batch travel in a job: the ids, which are random and most of the bytes, as they are, 16 bytes each; the
- * rest as lines, in zstd; all of it as text, since a job is JSON. A batch is compressed where it is packed: to hand so little
- * to another thread costs more than the work itself.
+ * How the rows of a batch are written as one text: a line for the ids, which are random and most of what is left of a batch
+ * once it is compressed, 16 bytes each in base64; a line for what rows share; and a line for each row.
  */
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { capturedAt } from '../domain/event.ts'
 import type { BatchRows, Frame, FrameCodec } from '../flows/ports.ts'
 
-/** Fewer characters than this travel faster as they are. */
-const packFrom = 1000
-/** Rows of one batch are so alike that a higher level gains nothing. */
-const fastest = { chunkSize: 16 * 1024, params: { [constants.ZSTD_c_compressionLevel]: 1 } }
-/** With which zstd begins. What is not packed begins with a bracket. */
-const zstdMagic = 0x28
-/** Before the ids: how many rows there are. */
-const countBytes = 3
 const idBytes = 16
 const uuidLength = 36
 const DASH = 0x2d
@@ -27,19 +17,10 @@ type FrameHead = [name: string, version: number, purpose: string, reason: string
 
 export function makeFrameCodec (): FrameCodec {
   return {
-    pack (rows) {
-      const ids = idsOf(rows.frames)
-      const text = textOf(rows)
-      const packed = text.length < packFrom ? Buffer.from(text) : zstdCompressSync(text, fastest)
-      const count = Buffer.alloc(countBytes)
-      count.writeUIntBE(ids.length / idBytes, 0, countBytes)
-      return { body: Buffer.concat([count, ids, packed]).toString('base64'), bytes: ids.length + text.length }
-    },
-    unpack ({ body, receivedAt }) {
-      const bytes = Buffer.from(body, 'base64')
-      const textFrom = countBytes + bytes.readUIntBE(0, countBytes) * idBytes
-      const text = bytes.subarray(textFrom)
-      return readText((text[0] === zstdMagic ? zstdDecompressSync(text) : text).toString('utf8'), bytes.toString('hex', countBytes, textFrom), receivedAt)
+    write: rows => `${idsOf(rows.frames).toString('base64')}\n${textOf(rows)}`,
+    read ({ body, receivedAt }) {
+      const [ids = '', ...lines] = body.split('\n')
+      return readLines(lines, Buffer.from(ids, 'base64').toString('hex'), receivedAt)
     }
   }
 }
@@ -67,8 +48,7 @@ function textOf ({ productVersion, accountRef, deviceRef, batchId, sentAt, frame
   return text
 }
 
-function readText (text: string, ids: string, receivedAt: number): BatchRows {
-  const lines = text.split('\n')
+function readLines (lines: readonly string[], ids: string, receivedAt: number): BatchRows {
   const [productVersion, accountRef, deviceRef, batchId, sentAt, heads] = JSON.parse(lines[0] ?? '') as Head
   if (heads.reduce((sum, [,,,,,, rows]) => sum + rows, 0) * idBytes * 2 !== ids.length) throw new Error('rows and ids are not as many')
   let row = 0

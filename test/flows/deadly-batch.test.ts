@@ -44,12 +44,11 @@ function makeProcess (now: () => number, read: () => Promise<never>): EraseSubje
 t.test('a batch given up that ends whoever reads it is read once for an erasure, and then erased unread', async t => {
   const accountId = randomUUID()
   const batch: QueuedBatch = {
-    schema: 4, requestId: randomUUID(), owner: { accountId, deviceId: undefined, orgId: undefined, region: undefined }, product: 'cad', release: 2026, receivedAt: start - 1,
+    schema: 5, requestId: randomUUID(), owner: { accountId, deviceId: undefined, orgId: undefined, region: undefined }, product: 'cad', release: 2026, receivedAt: start - 1,
     body: 'nobody reads this',
-    bytes: 17,
     counts: [{ event: 'e', version: 1, purpose: 'p', outcome: 'accepted', reason: 'r', count: 3 }]
   }
-  await redis.multi().hset(batchKey('1'), 'data', JSON.stringify(toJobData([batch])), 'name', 'batch').zadd(batchKey('failed'), start, '1').exec()
+  await redis.multi().hset(batchKey('1'), 'data', JSON.stringify(await toJobData([batch])), 'name', 'batch').zadd(batchKey('failed'), start, '1').exec()
   const id = erasureIdFor({ kind: 'account', id: accountId }, randomUUID())
   await erasures.open({ id, accountId, deviceId: null, purpose: null, reason: 'a test', requestedBy: 'person', until: start })
 

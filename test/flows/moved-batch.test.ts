@@ -26,7 +26,7 @@ t.test('batches that move to jobs of their own while they are erased are waited 
   const owner = { accountId, deviceId: undefined, orgId: undefined, region: undefined }
   const [one, two, other] = [makeQueuedBatch({ owner }), makeQueuedBatch({ owner }), makeQueuedBatch()]
   const put = async (jobId: string, ...batches: Array<typeof one>): Promise<void> => {
-    await redis.multi().hset(batchKey(jobId), 'data', JSON.stringify(toJobData(batches))).lpush(batchKey('wait'), jobId).exec()
+    await redis.multi().hset(batchKey(jobId), 'data', JSON.stringify(await toJobData(batches))).lpush(batchKey('wait'), jobId).exec()
   }
   const take = async (jobId: string): Promise<void> => {
     await redis.multi().lrem(batchKey('wait'), 0, jobId).del(batchKey(jobId)).exec()

@@ -1,7 +1,6 @@
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { fromJobData, type JobData } from '../../src/redis/job-data.ts'
 import { accountRef, certificateOf, eraseFor, knownKey } from '../support/erasure.ts'
 import { fates, heartbeat, makeBatch, makeEvent, signIn } from '../support/api.ts'
 import { eventually, startTestService } from '../support/service.ts'
@@ -115,13 +114,12 @@ t.test('what has left the queue leaves the append-only file of Redis too', async
   await deliver(token, makeBatch({ events: [makeEvent(heartbeat)] }))
   let job: string | undefined
   await eventually('the writer has it', async () => { [job] = await service.redis.lrange('{assent}:events:active', 0, -1); return job !== undefined })
-  const [batch] = fromJobData(JSON.parse(await service.redis.hget(`{assent}:events:${job!}`, 'data') ?? '') as JobData)
-  const { body } = batch!
+  const { bodies } = JSON.parse(await service.redis.hget(`{assent}:events:${job!}`, 'data') ?? '') as { bodies: string }
   service.service.writer?.resume()
   await eventually('it is stored', async () => await stored('eve') === 1)
-  t.equal(await holds(body), true)
+  t.equal(await holds(bodies), true)
   const erasure = await eraseFor(service, { account_id: 'eve', reason: 'a letter' })
   const { kept } = await certificateOf(service, erasure.body.id)
-  await eventually('it is written anew', async () => !await holds(body))
+  await eventually('it is written anew', async () => !await holds(bodies))
   t.ok(kept.some(({ table }: { table: string }) => table === 'append-only file of Redis'), 'where that is forbidden, the certificate has said it')
 })

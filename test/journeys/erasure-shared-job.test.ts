@@ -1,10 +1,9 @@
 import t from 'tap'
 import type { QueuedBatch } from '../../src/flows/ports.ts'
 import { makeEventQueue } from '../../src/redis/event-queue.ts'
-import { readBatches, type ReadBatch } from '../../src/redis/queued-batches.ts'
 import { accountRef, certificateOf, eraseMe, knownKey } from '../support/erasure.ts'
 import { signIn } from '../support/api.ts'
-import { makeRow, queueRows } from '../support/queued.ts'
+import { heldBatches, makeRow, queueRows, type HeldBatch } from '../support/queued.ts'
 import { eventually, startTestService } from '../support/service.ts'
 
 const service = await startTestService(t, knownKey)
@@ -13,10 +12,8 @@ const queue = makeEventQueue(redis)
 t.teardown(queue.close)
 const stored = async (account: string): Promise<number> => await service.count(`events_v WHERE account_ref = '${accountRef(account)}'`)
 
-async function held (): Promise<Array<ReadBatch & { account: string }>> {
-  const found: Array<ReadBatch & { account: string }> = []
-  for await (const page of readBatches(redis)) found.push(...page.map(read => ({ ...read, account: read.batch.owner.accountId ?? '' })))
-  return found
+async function held (): Promise<Array<HeldBatch & { account: string }>> {
+  return (await heldBatches(redis)).map(found => ({ ...found, account: found.batch.owner.accountId ?? '' }))
 }
 
 /** Holds the writer, and has one job hold two batches of the first person and one of the second. Resolves with its id. */

@@ -20,7 +20,7 @@ const codec = makeFrameCodec()
 const keyOf = (job: string): string => `{assent}:events:${job}`
 const heldBy = async (job: string): Promise<QueuedBatch[]> => {
   const data = await service.redis.hget(keyOf(job), 'data')
-  return data === null ? [] : fromJobData(JSON.parse(data) as JobData)
+  return data === null ? [] : await fromJobData(JSON.parse(data) as JobData)
 }
 
 /** A batch of two optional events and a required one, as it stands when it was given up; `spoil` makes it unreadable. */
@@ -31,17 +31,17 @@ async function giveUp (person: Person, spoil: (batch: QueuedBatch) => string | P
   await eventually('the writer has it', async () => { taken = (await service.redis.lrange('{assent}:events:active', 0, -1))[0]; return taken !== undefined })
   const hash = await service.redis.hgetall(keyOf(taken!))
   service.service.writer?.resume()
-  const [waiting] = fromJobData(JSON.parse(hash['data']!) as JobData)
+  const [waiting] = await fromJobData(JSON.parse(hash['data']!) as JobData)
   const batch = { ...waiting!, requestId: randomUUID() }
   const spoilt = { ...batch, body: await spoil(batch) }
   const job = `given-up-${randomUUID()}`
-  await service.redis.multi().hset(keyOf(job), { ...hash, data: JSON.stringify(toJobData([spoilt])) }).zadd('{assent}:events:failed', Date.now(), job).exec()
+  await service.redis.multi().hset(keyOf(job), { ...hash, data: JSON.stringify(await toJobData([spoilt])) }).zadd('{assent}:events:failed', Date.now(), job).exec()
   return { job, batch: spoilt }
 }
 /** The properties of the required event, one of which is optional, are no longer JSON. */
 function spoilRequired (batch: QueuedBatch): string {
-  const rows = codec.unpack(batch)
-  return codec.pack({ ...rows, frames: rows.frames.map(frame => frame.purpose === 'license_compliance' ? { ...frame, properties: ['{xxx'] } : frame) }).body
+  const rows = codec.read(batch)
+  return codec.write({ ...rows, frames: rows.frames.map(frame => frame.purpose === 'license_compliance' ? { ...frame, properties: ['{xxx'] } : frame) })
 }
 async function withdraw (person: Person): Promise<Record<string, any>> {
   const { body } = await person.choose({ product_analytics: 'denied' })
@@ -66,8 +66,8 @@ t.test('of an unreadable batch a withdrawal takes its own purpose, counts it, an
   t.match(certificate, { dead_letters: { batches: 1, events_removed: 2 } })
   const [rest] = await heldBy(job)
   t.equal(rest?.requestId, batch.requestId)
-  t.match(codec.unpack(rest!).frames, [{ purpose: 'license_compliance', properties: ['{xxx'] }])
-  t.equal(codec.unpack(rest!).frames.length, 1)
+  t.match(codec.read(rest!).frames, [{ purpose: 'license_compliance', properties: ['{xxx'] }])
+  t.equal(codec.read(rest!).frames.length, 1)
   t.match(await booksOf(), { dead: 1, balanced: true })
 })
 

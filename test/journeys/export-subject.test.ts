@@ -126,9 +126,9 @@ t.test('what waits to be stored is held too, and what was given up', async t => 
   await service.post(pia.token, { events: [other] })
   let taken: string[] = []
   await eventually('the writer has them', async () => { taken = await service.redis.lrange('{assent}:events:active', 0, -1); return taken.length === 2 })
-  const held = await Promise.all(taken.map(async job => fromJobData(JSON.parse(await service.redis.hget(`{assent}:events:${job}`, 'data') ?? '') as JobData)))
+  const held = await Promise.all(taken.map(async job => await fromJobData(JSON.parse(await service.redis.hget(`{assent}:events:${job}`, 'data') ?? '') as JobData)))
   const own = held.flat().find(({ owner }) => owner.accountId === 'nia')!
-  await service.redis.multi().hset('{assent}:events:given-up', { data: JSON.stringify(toJobData([{ ...own, requestId: randomUUID(), body: 'unreadable' }])) }).zadd('{assent}:events:failed', 1, 'given-up').exec()
+  await service.redis.multi().hset('{assent}:events:given-up', { data: JSON.stringify(await toJobData([{ ...own, requestId: randomUUID(), body: 'unreadable' }])) }).zadd('{assent}:events:failed', 1, 'given-up').exec()
   const lines = linesOf((await download(nia, (await ask(nia, paid)).body['download'])).text)
   t.match(of(lines, 'queued_event'), [{ given_up: false, event_id: waiting['id'], name: 'command.run', properties: { command: 'ARC' }, captured_at: /Z$/, account_ref: refOf('nia') }])
   t.equal(of(lines, 'queued_event').length, 1)

@@ -2,14 +2,15 @@ import t from 'tap'
 import { connectForWorker } from '../../src/redis/client.ts'
 import { makeEventQueue } from '../../src/redis/event-queue.ts'
 import { startEventWorker } from '../../src/redis/event-worker.ts'
-import { batchKey, readBatches } from '../../src/redis/queued-batches.ts'
+import { batchKey } from '../../src/redis/queued-batches.ts'
+import { heldBatches } from '../support/queued.ts'
 import type { QueuedBatch } from '../../src/flows/ports.ts'
 import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 
 const batch: QueuedBatch = {
-  schema: 4, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: []
+  schema: 5, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
 }
 const names = ['a', 'b', 'c', 'd']
 
@@ -29,7 +30,7 @@ t.test('of batches that are tried again one by one, only that whose turn has com
       await held
       return { stored: 0, dropped: new Map(), failed: 0 }
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 200, busyRows: 100, busyMs: 200 }, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushSizeMax: 100_000, flushWait: { quietMs: 200, busyRows: 100, busyMs: 200 }, parkMs: 20
   })
   t.teardown(async () => { goOn(); await worker.close(); connection.disconnect() })
 
@@ -37,9 +38,7 @@ t.test('of batches that are tried again one by one, only that whose turn has com
 
   const starts = async (): Promise<Record<string, number>> => {
     const found: Record<string, number> = {}
-    for await (const page of readBatches(redis)) {
-      for (const { jobId, batch: { requestId } } of page) found[requestId] = Number(await redis.hget(batchKey(jobId), 'starts'))
-    }
+    for (const { jobId, batch: { requestId } } of await heldBatches(redis)) found[requestId] = Number(await redis.hget(batchKey(jobId), 'starts'))
     return found
   }
   const taken = async (): Promise<number> => await redis.llen(batchKey('active'))
@@ -67,7 +66,7 @@ t.test('of a job that another writer has had stored meanwhile nothing comes back
       worker.pause()
       return await Promise.reject(new Error('the first time'))
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushSizeMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
   })
   t.teardown(async () => { await worker.close(); connection.disconnect() })
   await queue.add({ ...batch, requestId: 'a' })

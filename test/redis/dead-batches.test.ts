@@ -4,13 +4,14 @@ import { connectForWorker } from '../../src/redis/client.ts'
 import { offerDeadAgain } from '../../src/redis/dead-batches.ts'
 import { makeEventQueue } from '../../src/redis/event-queue.ts'
 import { startEventWorker } from '../../src/redis/event-worker.ts'
-import { batchKey, readBatches } from '../../src/redis/queued-batches.ts'
+import { batchKey } from '../../src/redis/queued-batches.ts'
+import { heldBatches } from '../support/queued.ts'
 import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 
 const batch: QueuedBatch = {
-  schema: 4, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: []
+  schema: 5, requestId: '', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
 }
 
 t.test('batches that were given up are offered again, each by itself and as often as a new one', async t => {
@@ -18,11 +19,9 @@ t.test('batches that were given up are offered again, each by itself and as ofte
   const queue = makeEventQueue(redis)
   t.teardown(queue.close)
   for (const requestId of ['a', 'b', 'c', 'd']) await queue.add({ ...batch, requestId })
-  for await (const page of readBatches(redis)) {
-    for (const { jobId, batch: { requestId } } of page) {
-      if (requestId === 'c' || requestId === 'd') continue
-      await redis.multi().lrem(batchKey('wait'), 1, jobId).zadd(batchKey('failed'), Date.now(), jobId).hset(batchKey(jobId), 'starts', 26, 'atm', 1, 'failedReason', 'started too often').exec()
-    }
+  for (const { jobId, batch: { requestId } } of await heldBatches(redis)) {
+    if (requestId === 'c' || requestId === 'd') continue
+    await redis.multi().lrem(batchKey('wait'), 1, jobId).zadd(batchKey('failed'), Date.now(), jobId).hset(batchKey(jobId), 'starts', 26, 'atm', 1, 'failedReason', 'started too often').exec()
   }
   t.match(await queue.depth(), { pending: 2, dead: 2 })
 
@@ -38,7 +37,7 @@ t.test('batches that were given up are offered again, each by itself and as ofte
       stored.push(batches.map(({ requestId }) => requestId))
       return await Promise.resolve({ stored: 0, dropped: new Map(), failed: 0 })
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 50, busyRows: 100, busyMs: 50 }, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushSizeMax: 100_000, flushWait: { quietMs: 50, busyRows: 100, busyMs: 50 }, parkMs: 20
   })
   t.teardown(async () => { await worker.close(); connection.disconnect() })
   await eventually('all are stored', async () => (await queue.depth()).pending === 0)

@@ -4,7 +4,7 @@ import type { QueuedBatch } from '../../src/flows/ports.ts'
 import { makeFlushes, type FlushOptions, type Flushes } from '../../src/redis/flushes.ts'
 import { makeQueuedBatch } from '../support/queued.ts'
 
-const batch = (body: string, rows: number): QueuedBatch => makeQueuedBatch({ body, bytes: body.length, counts: [{ event: 'e', version: 1, purpose: 'p', outcome: 'accepted', reason: 'r', count: rows }] })
+const batch = (body: string, rows: number): QueuedBatch => makeQueuedBatch({ body, counts: [{ event: 'e', version: 1, purpose: 'p', outcome: 'accepted', reason: 'r', count: rows }] })
 
 /** `inserts`: the bodies that each held. */
 function stage (options: Partial<FlushOptions> = {}): Flushes & { inserts: string[] } {
@@ -17,7 +17,7 @@ function stage (options: Partial<FlushOptions> = {}): Flushes & { inserts: strin
         return await Promise.resolve({ stored: 0, dropped: new Map(), failed: 0 })
       },
       onStored: () => {}, onTrouble: () => {},
-      flushRowsMax: 100, flushBytesMax: 100, flushJobsMax: 10, flushWait: { quietMs: 30, busyRows: 50, busyMs: 300 }, ...options
+      flushRowsMax: 100, flushSizeMax: 100, flushJobsMax: 10, flushWait: { quietMs: 30, busyRows: 50, busyMs: 300 }, ...options
     })
   }
 }

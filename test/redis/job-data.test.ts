@@ -1,39 +1,79 @@
+import { randomBytes } from 'node:crypto'
+import { zstdCompressSync } from 'node:zlib'
 import t from 'tap'
 import type { QueuedBatch } from '../../src/flows/ports.ts'
-import { fromJobData, toJobData, type JobData } from '../../src/redis/job-data.ts'
-import { makeQueuedBatch } from '../support/queued.ts'
+import { fromJobData, headsOf, toJobData, type JobData } from '../../src/redis/job-data.ts'
+import { makeQueuedBatch, makeRow, queueRows } from '../support/queued.ts'
 
-const throughRedis = (data: JobData): JobData => JSON.parse(JSON.stringify(data)) as JobData
+const throughRedis = (data: unknown): JobData => JSON.parse(JSON.stringify(data)) as JobData
 const counts: QueuedBatch['counts'] = [{ event: 'e', version: 1, purpose: 'p', outcome: 'accepted', reason: 'r', count: 3 }]
+const body = `${randomBytes(32).toString('base64')}\n["rows"]\n1{}\n2{"a":"\u{1f600}"}`
 
-t.test('batches come out of a job as they went in', async t => {
+t.test('batches come out of a job as they went in, each with its own rows', async t => {
   const batches = [
-    makeQueuedBatch({ body: 'the rows', counts, trace: '00-trace' }),
-    makeQueuedBatch({ owner: { accountId: undefined, deviceId: 'pc', orgId: 'acme', region: 'CH' } })
+    makeQueuedBatch({ body, counts, trace: '00-trace' }),
+    makeQueuedBatch({ owner: { accountId: undefined, deviceId: 'pc', orgId: 'acme', region: 'CH' } }),
+    makeQueuedBatch({ body: 'é' }),
+    makeQueuedBatch({ body: 'the rest' })
   ]
-  t.same(fromJobData(throughRedis(toJobData(batches))), batches)
+  const data = throughRedis(await toJobData(batches))
+  t.same(await fromJobData(data), batches)
+  t.same(headsOf(data), batches.map(({ body: _, ...head }) => head))
 })
+
+t.test('random ids are most of what the rows of a job take', async t => {
+  const batches = Array.from({ length: 8 }, () => queueRows(Array.from({ length: 100 }, () => makeRow({ properties: '{"command":"LINE","duration_ms":120}' }))))
+  const { bodies } = await toJobData(batches) as { bodies: string }
+  t.ok(bodies.length < 800 * 16 * 4 / 3 * 1.6, `${String(bodies.length)} characters`)
+})
+
+t.test('of a job whose rows cannot be read it is known whose they are', async t => {
+  const batches = [makeQueuedBatch({ body, counts }), makeQueuedBatch({ body })]
+  const data = { ...await toJobData(batches) as object, bodies: 'AAAA' }
+  const found = await fromJobData(throughRedis(data))
+  t.match(found, batches.map(({ body: _, ...head }) => head))
+  t.notOk(found.some(batch => batch.body === body || batch.body === ''), 'and none of them seems to have no rows')
+})
+
+/** A body as it was packed by itself until schema 4. */
+function oldBody (text = body, packs = true): string {
+  const [ids = '', ...lines] = text.split('\n')
+  const [bytes, rest] = [Buffer.from(ids, 'base64'), lines.join('\n')]
+  return Buffer.concat([Buffer.from([0, 0, bytes.length / 16]), bytes, packs ? zstdCompressSync(rest) : Buffer.from(rest)]).toString('base64')
+}
 
 t.test('a job of one batch, as older versions wrote it, is read', async t => {
-  const batch = makeQueuedBatch({ body: 'the rows', counts })
-  const old: JobData = { ...batch, counts: [['e', 1, 'p', 'accepted', 'r', 3]] }
-  t.match(fromJobData(throughRedis(old)), [{ ...batch, owner: { accountId: 'ada', deviceId: 'pc-1' } }])
+  const batch = makeQueuedBatch({ body, counts })
+  for (const packs of [true, false]) {
+    const old = throughRedis({ ...batch, schema: 4, body: oldBody(body, packs), counts: [['e', 1, 'p', 'accepted', 'r', 3]] })
+    t.match(await fromJobData(old), [{ ...batch, owner: { accountId: 'ada', deviceId: 'pc-1' } }])
+  }
 })
 
-t.test('batches of schema 3, which did not say how much they are unpacked, are read as those of today', async t => {
-  const batch = makeQueuedBatch({ body: 'the rows', counts, trace: '00-trace' })
-  const data = JSON.parse(JSON.stringify(toJobData([batch, makeQueuedBatch({ body: 'the rows' })]))) as { batches: unknown[][] }
-  const ofOld = { ...data, batches: data.batches.map(([, ...places]) => [3, ...places.slice(0, 10), ...places.slice(11)]) }
-  t.match(fromJobData(ofOld as unknown as JobData), [{ ...batch, bytes: 8 }, { schema: 4, body: 'the rows', bytes: 8 }])
+t.test('batches of schema 3 and 4, which were packed one by one, are read as those of today', async t => {
+  const batches = [makeQueuedBatch({ body, counts, trace: '00-trace' }), makeQueuedBatch()]
+  const { batches: lists, ...rest } = JSON.parse(JSON.stringify(await toJobData(batches))) as { batches: unknown[][], bodies?: string }
+  delete rest.bodies
+  for (const [schema, ...bytes] of [[3], [4, 170]]) {
+    const ofOld = { ...rest, batches: lists.map(([, ...places], index) => [schema, ...places.slice(0, 9), index === 0 ? oldBody() : '', ...bytes, ...places.slice(10)]) }
+    t.same(await fromJobData(throughRedis(ofOld)), batches)
+  }
+})
+
+t.test('an old body that cannot be read is not taken for an empty one', async t => {
+  const old = { ...makeQueuedBatch({ counts }), schema: 4 }
+  for (const spoilt of ['x', oldBody().slice(0, -20), 'nobody reads this']) {
+    const [batch] = await fromJobData(throughRedis({ ...old, body: spoilt }))
+    t.not(batch?.body, '')
+  }
 })
 
 t.test('counts with names, as the first version wrote them, are read too', async t => {
-  const batch = makeQueuedBatch({ counts })
-  t.match(fromJobData(throughRedis({ ...batch })), [{ counts }])
+  t.match(await fromJobData(throughRedis({ ...makeQueuedBatch({ counts }), schema: 4 })), [{ counts }])
 })
 
 t.test('a version that knows one batch of each job finds a form that it does not know, and a list of counts', async t => {
-  const data = throughRedis(toJobData([makeQueuedBatch()])) as unknown as QueuedBatch
+  const data = throughRedis(await toJobData([makeQueuedBatch()])) as unknown as QueuedBatch
   t.not(data.schema, 2, 'the only one that it knows')
   t.same(data.counts, [])
 })

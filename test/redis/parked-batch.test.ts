@@ -10,10 +10,10 @@ import { startRedis } from '../support/redis.ts'
 import { eventually, startTestService } from '../support/service.ts'
 
 const batch: QueuedBatch = {
-  schema: 4, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: []
+  schema: 5, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
 }
-const ofNext = (requestId: string): QueuedBatch => ({ ...batch, requestId, schema: 5 as 4 })
+const ofNext = (requestId: string): QueuedBatch => ({ ...batch, requestId, schema: 6 as 5 })
 
 t.test('a batch of a newer version is parked however long, holds up no other, and is stored by a writer that knows it', async t => {
   const { redis, socketPath } = await startRedis(t)
@@ -32,7 +32,7 @@ t.test('a batch of a newer version is parked however long, holds up no other, an
       onStored: () => {},
       onTrouble: what => { if (what === 'batch-parked') parked++ },
       flushRowsMax: 100,
-      flushBytesMax: 100_000,
+      flushSizeMax: 100_000,
       flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 },
       parkMs: 20
     })
@@ -57,7 +57,7 @@ t.test('a service that finds a batch of a newer version says so, and stores what
   const service = await startTestService(t)
   const ada = await signIn(service, 'ada')
   const queue = new Queue(eventQueueName, { connection: service.redis, prefix: queuePrefix })
-  await queue.add('batches', toJobData([ofNext('new')]), { attempts: 3 })
+  await queue.add('batches', await toJobData([ofNext('new')]), { attempts: 3 })
   t.equal((await service.post(ada.token, { events: [makeEvent(heartbeat)] })).status, 202)
   await eventually('the known one is stored', async () => await service.count('events_v') === 1)
   // Its row is there before its job is gone.

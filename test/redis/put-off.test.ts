@@ -11,9 +11,9 @@ import { eventually } from '../support/service.ts'
 
 const sixHoursMs = 6 * 3_600_000
 
-const batch = (requestId: string): JobData => toJobData([{
-  schema: 4, requestId, owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: []
+const batch = async (requestId: string): Promise<JobData> => await toJobData([{
+  schema: 5, requestId, owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
 }])
 
 function startWriter (t: Test, socketPath: string, stored: string[]): EventWorker {
@@ -24,7 +24,7 @@ function startWriter (t: Test, socketPath: string, stored: string[]): EventWorke
       stored.push(...batches.map(({ requestId }) => requestId))
       return await Promise.resolve({ stored: 0, dropped: new Map(), failed: 0 })
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushSizeMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
   })
   t.teardown(async () => { await worker.close(); connection.disconnect() })
   return worker
@@ -35,8 +35,8 @@ t.test('a batch that a writer with a clock ahead has put off for hours is stored
   const queue = new Queue(eventQueueName, { connection: redis, prefix: queuePrefix })
   t.teardown(async () => { await queue.close() })
   const far = Array.from({ length: 5 }, () => randomUUID())
-  for (const id of far) await queue.add('batch', batch(id), { delay: sixHoursMs })
-  await queue.add('batch', batch('a moment'), { delay: 60_000 })
+  for (const id of far) await queue.add('batch', await batch(id), { delay: sixHoursMs })
+  await queue.add('batch', await batch('a moment'), { delay: 60_000 })
 
   const stored: string[] = []
   startWriter(t, socketPath, stored)
@@ -49,7 +49,7 @@ t.test('a batch of a dead writer, locked by a Redis whose clock was ahead, is ta
   const { redis, socketPath } = await startRedis(t)
   const queue = new Queue(eventQueueName, { connection: redis, prefix: queuePrefix })
   t.teardown(async () => { await queue.close() })
-  await queue.add('batch', batch('held'))
+  await queue.add('batch', await batch('held'))
   const connection = connectForWorker({ socketPath })
   const dead = new Worker(eventQueueName, null, { connection, prefix: queuePrefix, autorun: false, skipStalledCheck: true, skipLockRenewal: true })
   t.teardown(async () => { await dead.close(true); connection.disconnect() })

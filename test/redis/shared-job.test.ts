@@ -4,17 +4,11 @@ import type { QueuedBatch } from '../../src/flows/ports.ts'
 import { connectForWorker } from '../../src/redis/client.ts'
 import { makeEventQueue } from '../../src/redis/event-queue.ts'
 import { startEventWorker, type EventWorker } from '../../src/redis/event-worker.ts'
-import { batchKey, readBatches, type ReadBatch } from '../../src/redis/queued-batches.ts'
-import type { RedisClient } from '../../src/redis/servers.ts'
-import { makeQueuedBatch } from '../support/queued.ts'
+import { batchKey } from '../../src/redis/queued-batches.ts'
+import { heldBatches, makeQueuedBatch } from '../support/queued.ts'
 import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 
-async function held (redis: RedisClient): Promise<ReadBatch[]> {
-  const found: ReadBatch[] = []
-  for await (const page of readBatches(redis)) found.push(...page)
-  return found
-}
 const named = (...names: string[]): QueuedBatch[] => names.map(name => makeQueuedBatch({ body: name, requestId: randomUUID() }))
 
 /** `deadly`: bodies that cannot be stored. Resolves with what was stored, in one line for each insert. */
@@ -28,7 +22,7 @@ function startWriter (t: Test, socketPath: string, deadly: readonly string[] = [
       stored.push(batches.map(({ body }) => body).join())
       return await Promise.resolve({ stored: 0, dropped: new Map(), failed: 0 })
     },
-    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushBytesMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
+    onStored: () => {}, onTrouble: () => {}, flushRowsMax: 100, flushSizeMax: 100_000, flushWait: { quietMs: 10, busyRows: 100, busyMs: 10 }, parkMs: 20
   })
   t.teardown(async () => { await worker.close(); connection.disconnect() })
   return { worker, stored }
@@ -38,9 +32,9 @@ t.test('batches that are added at once share a job, a large one has its own, and
   const { redis, socketPath } = await startRedis(t)
   const queue = makeEventQueue(redis)
   t.teardown(queue.close)
-  const large = 'l'.repeat(40_000)
+  const large = 'l'.repeat(90_000)
   await Promise.all(named('a', 'b', large, 'c').map(queue.add))
-  const jobs = Map.groupBy(await held(redis), ({ jobId }) => jobId)
+  const jobs = Map.groupBy(await heldBatches(redis), ({ jobId }) => jobId)
   t.same([...jobs.values()].map(batches => batches.map(({ batch }) => batch.body.slice(0, 1)).join()).sort(), ['a,b', 'c', 'l'])
   t.match(await queue.depth(), { pending: 3, dead: 0 })
   const { stored } = startWriter(t, socketPath)
@@ -57,7 +51,7 @@ t.test('an add that fails fails its batches, and no others', async t => {
   t.match(refused, [{ status: 'rejected', reason: { name: 'Unavailable' } }, { status: 'rejected', reason: { name: 'Unavailable' } }])
   await redis.config('SET', 'maxmemory', '0')
   await Promise.all(named('c', 'd').map(queue.add))
-  t.same((await held(redis)).map(({ batch }) => batch.body), ['c', 'd'])
+  t.same((await heldBatches(redis)).map(({ batch }) => batch.body), ['c', 'd'])
 })
 
 t.test('of a job that cannot be stored only the batch is given up that cannot', async t => {
@@ -78,7 +72,7 @@ t.test('of a job that cannot be stored only the batch is given up that cannot', 
   t.equal(await redis.exists(batchKey(job!)), 0)
   await redis.hset(batchKey(part), 'starts', 25)
   await eventually('it is given up', async () => (await queue.depth()).dead === 1, 10_000)
-  t.match(await held(redis), [{ jobId: part, dead: true, batch: { body: 'deadly' } }])
+  t.match(await heldBatches(redis), [{ jobId: part, dead: true, batch: { body: 'deadly' } }])
 })
 
 t.test('a job is tried by itself before it is parted', async t => {

@@ -4,8 +4,8 @@ import { makeMailQueue } from '../../src/redis/mail-queue.ts'
 import { startRedis } from '../support/redis.ts'
 
 const batch = {
-  schema: 4 as const, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
-  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: []
+  schema: 5 as const, requestId: '5b0c3a52-6f0e-4a53-9c0e-0d3f9f6f1a10', owner: { accountId: 'ada', deviceId: undefined, orgId: undefined, region: undefined },
+  product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: []
 }
 
 t.test('queues that were made while Redis was slow to answer work as soon as it answers', async t => {

@@ -4,6 +4,9 @@ import type { EventRow } from '../../src/domain/event.ts'
 import { linesOf } from '../../src/flows/frames.ts'
 import type { BatchRows, Frame, QueuedBatch } from '../../src/flows/ports.ts'
 import { makeFrameCodec } from '../../src/redis/frame-codec.ts'
+import { fromJobData } from '../../src/redis/job-data.ts'
+import { readJobs } from '../../src/redis/queued-batches.ts'
+import type { RedisClient } from '../../src/redis/servers.ts'
 
 export function makeRow (fields: Partial<EventRow> = {}): EventRow {
   const now = Date.now()
@@ -15,15 +18,14 @@ export function makeRow (fields: Partial<EventRow> = {}): EventRow {
 
 export function makeQueuedBatch (fields: Partial<QueuedBatch> = {}): QueuedBatch {
   return {
-    schema: 4, requestId: randomUUID(), owner: { accountId: 'ada', deviceId: 'pc-1', orgId: undefined, region: undefined },
-    product: 'cad', release: 2026, receivedAt: Date.now(), body: '', bytes: 0, counts: [], ...fields
+    schema: 5, requestId: randomUUID(), owner: { accountId: 'ada', deviceId: 'pc-1', orgId: undefined, region: undefined },
+    product: 'cad', release: 2026, receivedAt: Date.now(), body: '', counts: [], ...fields
   }
 }
 
 /** A frame for each row, so that each may be of a kind of its own. */
 export function queueRows (rows: readonly EventRow[]): QueuedBatch {
-  const packed = makeFrameCodec().pack(batchRowsOf(rows))
-  return makeQueuedBatch({ ...packed, receivedAt: rows[0]!.receivedAt })
+  return makeQueuedBatch({ body: makeFrameCodec().write(batchRowsOf(rows)), receivedAt: rows[0]!.receivedAt })
 }
 
 export function lineOf (row: EventRow): string {
@@ -40,4 +42,15 @@ function batchRowsOf (rows: readonly EventRow[]): BatchRows {
       eventIds: [eventId], occurredAt: [occurredAt], capturedAt: [capturedAt], properties: [properties]
     }))
   }
+}
+
+export interface HeldBatch { jobId: string, dead: boolean, batch: QueuedBatch }
+
+/** All batches that lie in the queue, those given up too. */
+export async function heldBatches (redis: RedisClient): Promise<HeldBatch[]> {
+  const found: HeldBatch[] = []
+  for await (const page of readJobs(redis)) {
+    for (const { data, ...job } of page) found.push(...(await fromJobData(data)).map(batch => ({ ...job, batch })))
+  }
+  return found
 }

@@ -25,17 +25,17 @@ async function spoilRow (redis: RedisServer, random: Random): Promise<string | u
     const key = batchKey(random.pick(waiting))
     const data = JSON.parse(await connection.hget(key, 'data') ?? 'null') as JobData | null
     if (data === null) return undefined
-    const batches = fromJobData(data)
+    const batches = await fromJobData(data)
     const batch = random.pick(batches)
     const codec = makeFrameCodec()
-    const rows = codec.unpack(batch)
+    const rows = codec.read(batch)
     const frame = random.pick(rows.frames)
     if (!Number.isInteger(frame.version) || frame.consentEntry === 'not-a-uuid') return undefined // It was spoiled before.
     const place = random.between(0, frame.eventIds.length - 1)
     const spoiled = { ...keepRows(frame, index => index === place), ...random.pick(spoilings) as Partial<Frame> }
     const neighbours = [...rows.frames.filter(other => other !== frame), keepRows(frame, index => index !== place)].filter(({ eventIds }) => eventIds.length > 0)
-    const spoiledBatch = { ...batch, ...codec.pack({ ...rows, frames: [spoiled, ...neighbours] }) }
-    await connection.hset(key, 'data', JSON.stringify(toJobData(batches.map(other => other === batch ? spoiledBatch : other))))
+    const spoiledBatch = { ...batch, body: codec.write({ ...rows, frames: [spoiled, ...neighbours] }) }
+    await connection.hset(key, 'data', JSON.stringify(await toJobData(batches.map(other => other === batch ? spoiledBatch : other))))
     return frame.eventIds[place]
   })
 }
