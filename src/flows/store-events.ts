@@ -152,20 +152,18 @@ function countBy<Item, Key> (items: readonly Item[], keyOf: (item: Item) => Key)
 
 /** Inserts all rows at once, but those that are stored already. Those that the table refuses for good are given back. */
 async function insertRows (table: EventTable, fates: readonly Fate[], alreadyStored: ReadonlySet<string>): Promise<FailedRow[]> {
-  const parts = fates.flatMap(({ batch, rows, kept }) => rows === undefined ? [] : kept.map(frame => {
-    const fresh = without(frame, alreadyStored)
-    return { batch, rows, frame: fresh, lines: linesOf(batch, rows, fresh) }
-  }))
-  const lines = parts.map(part => part.lines.join('')).join('')
-  if (lines === '') return []
+  const parts = fates.flatMap(({ batch, rows, kept }) => rows === undefined ? [] : kept.map(frame => ({ batch, rows, frame: without(frame, alreadyStored) })))
   try {
-    await table.insert(lines)
+    // Not the lines one by one: while an insert runs, what is held for it is copied by each collection of garbage.
+    const text = parts.map(({ batch, rows, frame }) => linesOf(batch, rows, frame).join('')).join('')
+    if (text !== '') await table.insert(text)
     return []
   } catch (error) {
     if (table.dataFaultOf(error) === undefined) throw error
   }
-  return await insertOrHalve(table, parts.flatMap(({ batch: { requestId }, rows: { accountRef, deviceRef }, frame: { name, purpose, eventIds }, lines }) =>
-    lines.map((row, index) => ({ requestId, purpose, eventId: eventIds[index] ?? '', name, accountRef, deviceRef, row }))))
+  return await insertOrHalve(table, parts.flatMap(({ batch, rows, frame }) => linesOf(batch, rows, frame).map((row, index) => ({
+    requestId: batch.requestId, purpose: frame.purpose, eventId: frame.eventIds[index] ?? '', name: frame.name, accountRef: rows.accountRef, deviceRef: rows.deviceRef, row
+  }))))
 }
 
 type Insertable = Omit<FailedRow, 'reason'>

@@ -8,8 +8,9 @@ import type { BatchRows, Frame, FrameCodec } from '../flows/ports.ts'
 const idBytes = 16
 const uuidLength = 36
 const DASH = 0x2d
+const hexDigits = Buffer.from('0123456789abcdef')
 const hexValues = new Uint8Array(128)
-for (let value = 0; value < 16; value++) hexValues[value.toString(16).charCodeAt(0)] = value
+for (const [value, digit] of hexDigits.entries()) hexValues[digit] = value
 
 /** Everything but the rows. */
 type Head = [productVersion: string, accountRef: string, deviceRef: string, batchId: string, sentAt: number, frames: FrameHead[]]
@@ -20,7 +21,7 @@ export function makeFrameCodec (): FrameCodec {
     write: rows => `${idsOf(rows.frames).toString('base64')}\n${textOf(rows)}`,
     read ({ body, receivedAt }) {
       const [ids = '', ...lines] = body.split('\n')
-      return readLines(lines, Buffer.from(ids, 'base64').toString('hex'), receivedAt)
+      return readLines(lines, uuidsOf(Buffer.from(ids, 'base64')), receivedAt)
     }
   }
 }
@@ -50,7 +51,7 @@ function textOf ({ productVersion, accountRef, deviceRef, batchId, sentAt, frame
 
 function readLines (lines: readonly string[], ids: string, receivedAt: number): BatchRows {
   const [productVersion, accountRef, deviceRef, batchId, sentAt, heads] = JSON.parse(lines[0] ?? '') as Head
-  if (heads.reduce((sum, [,,,,,, rows]) => sum + rows, 0) * idBytes * 2 !== ids.length) throw new Error('rows and ids are not as many')
+  if (heads.reduce((sum, [,,,,,, rows]) => sum + rows, 0) * uuidLength !== ids.length) throw new Error('rows and ids are not as many')
   let row = 0
   const frames = heads.map(([name, version, purpose, reason, consentEntry, fieldPurposes, rows]): Frame => {
     const frame: Frame = { name, version, purpose, reason, consentEntry, fieldPurposes, firstCapturedAt: Infinity, eventIds: [], occurredAt: [], capturedAt: [], properties: [] }
@@ -61,7 +62,7 @@ function readLines (lines: readonly string[], ids: string, receivedAt: number): 
       if (brace < 1 || !Number.isSafeInteger(occurredAt)) throw new Error('a row cannot be read')
       const captured = capturedAt(occurredAt, sentAt, receivedAt)
       frame.firstCapturedAt = Math.min(frame.firstCapturedAt, captured)
-      frame.eventIds.push(toUuid(ids, row * idBytes * 2))
+      frame.eventIds.push(ids.slice(row * uuidLength, (row + 1) * uuidLength))
       frame.occurredAt.push(occurredAt)
       frame.capturedAt.push(captured)
       frame.properties.push(line.slice(brace))
@@ -71,6 +72,14 @@ function readLines (lines: readonly string[], ids: string, receivedAt: number): 
   return { productVersion, accountRef, deviceRef, batchId, sentAt, frames }
 }
 
-function toUuid (hex: string, at: number): string {
-  return `${hex.slice(at, at + 8)}-${hex.slice(at + 8, at + 12)}-${hex.slice(at + 12, at + 16)}-${hex.slice(at + 16, at + 20)}-${hex.slice(at + 20, at + 32)}`
+/** The ids as they are usually written, one after the other: a text that each is a slice of takes the least memory. */
+function uuidsOf (ids: Buffer): string {
+  const texts = Buffer.allocUnsafe(Math.floor(ids.length / idBytes) * uuidLength)
+  for (let from = 0, to = 0; to < texts.length; from++) {
+    const place = from % idBytes
+    if (place === 4 || place === 6 || place === 8 || place === 10) texts[to++] = DASH
+    texts[to++] = hexDigits[(ids[from] ?? 0) >> 4] ?? 0
+    texts[to++] = hexDigits[(ids[from] ?? 0) & 15] ?? 0
+  }
+  return texts.toString('latin1')
 }
