@@ -3,6 +3,7 @@ import { Queue } from 'bullmq'
 import type { RedisClient } from './servers.ts'
 import { Unavailable } from '../domain/unavailable.ts'
 import type { EventQueue, QueueBooks, QueuedBatch, QueuedEvents, QueuedHead } from '../flows/ports.ts'
+import { makeCompressor } from './compressor.ts'
 import { inGroups } from './group-commit.ts'
 import { headsOf, toJobData, type JobData } from './job-data.ts'
 
@@ -54,9 +55,10 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
     defaultJobOptions: jobOptions
   })
   queue.on('error', () => {}) // Every call reports its own failure.
+  const compressor = makeCompressor()
   const add = inGroups<QueuedBatch, unknown>({
     send: async batches => {
-      const job = await queue.add('batches', await toJobData(batches))
+      const job = await queue.add('batches', await toJobData(batches, compressor.compress))
       return batches.map(() => job.id)
     },
     sizeOf: ({ body }) => body.length,
@@ -110,7 +112,10 @@ export function makeEventQueue (redis: RedisClient): EventQueueHandle {
       }
       return books
     },
-    close: async () => { await queue.close() }
+    close: async () => {
+      await queue.close()
+      compressor.close()
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import type { BatchOwner, ConsentStore } from '../flows/ports.ts'
 import { inGroups } from './group-commit.ts'
 
 /** What gathers while so many reads are under way goes next, or after this time: Redis may be waiting for its disk. */
-const roundsMax = 2
+const roundsMax = 8
 const patienceMs = 5
 const ownersMax = 64
 

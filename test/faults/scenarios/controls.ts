@@ -17,7 +17,7 @@ export const controls: readonly Scenario[] = [
     name: 'control-early-202',
     about: 'a copy that acknowledges before the queue has the batch must turn the oracle red',
     run: async form => await mustFind('lost', form, {
-      file: 'src/redis/event-queue.ts', find: /await queue\.add\('batches', await toJobData\(batches\)\)/, put: '{ id: undefined }; setTimeout(() => { void toJobData(batches).then(data => queue.add(\'batches\', data)).catch(() => {}) }, 50)'
+      file: 'src/redis/event-queue.ts', find: /await queue\.add\('batches', await toJobData\(batches, compressor\.compress\)\)/, put: '{ id: undefined }; setTimeout(() => { void toJobData(batches).then(data => queue.add(\'batches\', data)).catch(() => {}) }, 50)'
     }, async ({ stage: { collectors: [collector] }, crowd, random }) => {
       for (let kill = 0; kill < 2; kill++) {
         await crowd.more(random.between(5, 15))
