@@ -18,9 +18,9 @@ const parts: Readonly<Record<string, (options: Options) => Promise<Row[]>>> = {
 }
 const partsByDefault = 'accept,store,memory,profile,processes,verify'
 
-const help = `Usage: npm run bench -- [--only=${partsByDefault}] [--runs=5] [--seconds=4] [--batches=3000] [--codes=40]
+const help = `Usage: npm run bench -- [--only=${partsByDefault}] [--runs=5] [--seconds=4] [--batches=12000] [--codes=40]
        npm run bench -- --only=privacy [--runs=5] [--accounts=1000000]
-       npm run bench -- --only=overload,backlog [--seconds=4] [--batches=3000] [--backlog=5000000]
+       npm run bench -- --only=overload,backlog [--seconds=4] [--batches=12000] [--backlog=5000000]
 
 Measures accepted and stored events per second, what Redis keeps for them, and verifications per second
 with what they cost intake, each against the bare thing in alternating runs, and prints medians and ratios.
@@ -41,7 +41,7 @@ function readArguments (): { chosen: string[], options: Options } | undefined {
   const text = (value: string): { type: 'string', default: string } => ({ type: 'string', default: value })
   const { values } = parseArgs({
     options: {
-      only: text(partsByDefault), runs: text('5'), seconds: text('4'), batches: text('3000'), codes: text('40'), accounts: text('1000000'), backlog: text('5000000'), flame: text(''), help: { type: 'boolean', default: false }
+      only: text(partsByDefault), runs: text('5'), seconds: text('4'), batches: text('12000'), codes: text('40'), accounts: text('1000000'), backlog: text('5000000'), flame: text(''), help: { type: 'boolean', default: false }
     }
   })
   if (values.help) return undefined
