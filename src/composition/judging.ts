@@ -1,5 +1,6 @@
 /** Where batches are judged: what is large in threads of their own, so that whoever serves has its core for HTTP and Redis. */
 import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { makePseudonym } from '../crypto/keyed-hash.ts'
 import type { Catalog } from '../domain/catalog.ts'
@@ -48,24 +49,35 @@ export interface Judging {
 export async function startJudging (threads: number, catalog: Catalog, settings: JudgingSettings, onEnd: (error: unknown) => void): Promise<Judging> {
   const judgeHere = makeJudge(catalog, settings)
   const living = new Set<JudgingThread>()
-  const started = await Promise.all(Array.from({ length: threads }, async () => {
+  const close = async (): Promise<void> => {
+    const ending = [...living]
+    living.clear()
+    await Promise.all(ending.map(async thread => { await thread.close() }))
+  }
+  const starting = await Promise.allSettled(Array.from({ length: threads }, async () => {
     const thread = await startThread(settings, error => {
       living.delete(thread)
       onEnd(error)
     })
     living.add(thread)
-    return thread
   }))
+  const refused = starting.find(start => start.status === 'rejected')
+  if (refused !== undefined) {
+    await close()
+    throw refused.reason
+  }
+  let turn: Promise<unknown> = Promise.resolve()
   return {
     async judge (posted) {
-      const [first, ...others] = posted.bytes.length < worthTelling ? [] : living
+      const isLarge = posted.bytes.length >= worthTelling
+      const [first, ...others] = isLarge ? living : []
       if (first !== undefined) return await others.reduce((least, other) => other.inHand() < least.inHand() ? other : least, first).judge(posted)
+      // One in each round of the event loop: whoever asks for anything else waits no longer.
+      if (isLarge) await (turn = turn.then(async () => await setImmediate()))
       const judged = judgeHere(posted)
       return 'otherOwner' in judged ? { ...judged, bytes: posted.bytes } : judged
     },
-    async close () {
-      await Promise.all(started.map(async thread => { await thread.close() }))
-    }
+    close
   }
 }
 
@@ -101,9 +113,9 @@ async function startThread (settings: JudgingSettings, onEnd: (error: unknown) =
     async judge ({ bytes, poster, grounds }) {
       return await new Promise((judged, failed) => {
         const id = asked++
-        waiting.set(id, { judged, failed })
         const own = new Uint8Array(bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer as ArrayBuffer : Uint8Array.from(bytes).buffer)
         worker.postMessage({ id, posted: { bytes: own, poster, grounds } } satisfies Asked, [own.buffer])
+        waiting.set(id, { judged, failed })
       })
     },
     async close () {

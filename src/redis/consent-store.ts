@@ -20,9 +20,9 @@ interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<
 /**
  * What lies under these keys of these partitions, each read once, from a Redis that is whole: in one that was emptied
  * silence may be a denial that was lost. The mark is read in the same step, so nothing is read from an emptied Redis.
- * What is returned gives the text of a key, or throws why it could not be read.
+ * What is returned gives the text of a place, or throws why it could not be read; without a place, throws if anything could not.
  */
-async function readWhole (redis: RedisClient, places: Iterable<Place>): Promise<(place: Place) => string | null> {
+async function readWhole (redis: RedisClient, places: Iterable<Place>): Promise<(place: Place | undefined) => string | null> {
   const found = new Map<string, string | null>()
   const failed = new Map<string, unknown>()
   // A command may ask for keys of one partition only where each lies on a node of its own.
@@ -34,17 +34,21 @@ async function readWhole (redis: RedisClient, places: Iterable<Place>): Promise<
       if (mark == null) throw new Error('this Redis is not whole')
       for (const [index, key] of keys.entries()) found.set(key, values[index] ?? null)
     } catch (error) {
-      for (const key of keys) failed.set(key, error)
+      for (const key of [everything, ...keys]) failed.set(key, error)
     }
   }))
-  return ({ key }) => {
-    const text = found.get(key)
+  return place => {
+    const { key } = place ?? { key: everything }
+    const text = place === undefined && !failed.has(key) ? null : found.get(key)
     if (text === undefined) throw failed.get(key)
     return text
   }
 }
 
 interface Place { partition: number, key: string }
+
+/** Stands for all keys that were asked for together. */
+const everything = ''
 
 function placeOfRecord (subject: Subject): Place {
   const name = subjectKey(subject)
@@ -92,6 +96,7 @@ export function makeConsentStore (redis: RedisClient, regionalDefault: (region: 
     }
     return asked.map(({ owner: { deviceId, region }, account, device, policy }): Standing | Unavailable => {
       try {
+        if (account === undefined && device === undefined) textAt(undefined)
         return {
           account: account && recordAt(account),
           deviceId,

@@ -3,7 +3,7 @@ import type { RedisClient } from './servers.ts'
 import { concerns, type Erasure } from '../domain/erasure.ts'
 import type { BatchPlace, ErasureQueue, FoundBatch } from '../flows/erasure-ports.ts'
 import type { QueuedBatch } from '../flows/ports.ts'
-import { fromJobData, headsOf, toJobData, type JobData } from './job-data.ts'
+import { fromJobData, headsOf, isWhole, toJobData, type JobData } from './job-data.ts'
 import { batchKey, readJobs } from './queued-batches.ts'
 import { orUnavailable } from './unavailable.ts'
 
@@ -20,7 +20,9 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue {
     for (;;) {
       const data = await redis.hget(batchKey(jobId), 'data')
       if (data === null) return false
-      const batches = (await batchesOf(data)).flatMap(batch => batch.requestId === requestId ? rest : [batch])
+      const others = (await batchesOf(data)).filter(batch => batch.requestId !== requestId)
+      if (!others.every(isWhole)) throw new Error('a batch cannot be taken from those beside it')
+      const batches = [...others, ...rest]
       const outcome = await redis.replaceDeadBatches(batchKey('failed'), batchKey(jobId), jobId, data, batches.length === 0 ? '' : JSON.stringify(await toJobData(batches)))
       if (outcome !== 0) return outcome === 1
     }

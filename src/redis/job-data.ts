@@ -43,12 +43,14 @@ export async function toJobData (batches: readonly QueuedBatch[], compress = com
 export async function fromJobData (data: JobData): Promise<QueuedBatch[]> {
   if (!('batches' in data)) return [{ ...headOfOld(data), body: await bodyOfOld(data.body) }]
   const text = data.bodies === undefined || data.bodies === '' ? '' : await decompress(Buffer.from(data.bodies, 'base64')).then(String, () => undefined)
+  const lengths = data.batches.map(stored => isOld(stored) ? 0 : stored[bodyPlace])
+  const isRight = lengths.every(Number.isSafeInteger) && lengths.reduce((sum, characters) => sum + characters, 0) === text?.length
   let from = 0
   return await Promise.all(data.batches.map(async (stored): Promise<QueuedBatch> => {
     if (isOld(stored)) return { ...headOf(stored), body: await bodyOfOld(stored[bodyPlace]) }
     const characters = stored[bodyPlace]
     from += characters
-    return { ...headOf(stored), body: characters === 0 ? '' : text?.slice(from - characters, from) ?? unreadable }
+    return { ...headOf(stored), body: characters === 0 ? '' : isRight ? text.slice(from - characters, from) : unreadable }
   }))
 }
 
@@ -57,6 +59,12 @@ export function headsOf (data: JobData): QueuedHead[] {
   return 'batches' in data ? data.batches.map(headOf) : [headOfOld(data)]
 }
 
+/** Whether a batch that was read can be written anew, and nothing of it is lost. */
+export function isWhole ({ schema, body }: { schema: number, body: string }): boolean {
+  return schema === currentSchema && body !== unreadable
+}
+
+const currentSchema: QueuedBatch['schema'] = 5
 const unreadable = 'cannot be read'
 const bodyPlace = 10
 
@@ -66,7 +74,7 @@ function isOld (stored: StoredBatch | OldBatch): stored is OldBatch {
 
 /** Of a newer version it is a number that this one does not know, whatever the types say. */
 function schemaOf (schema: number): QueuedBatch['schema'] {
-  return (schema === 3 || schema === 4 ? 5 : schema) as QueuedBatch['schema']
+  return (schema === 3 || schema === 4 ? currentSchema : schema) as QueuedBatch['schema']
 }
 
 function toStored ({ schema, requestId, owner: { accountId, deviceId, orgId, region }, receivedAt, counts, product, release, body, trace }: QueuedBatch): StoredBatch {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { zstdDecompressSync } from 'node:zlib'
+import { constants, createZstdCompress, createZstdDecompress, zstdDecompressSync } from 'node:zlib'
 import t from 'tap'
 import { makeCompressor } from '../../src/redis/compressor.ts'
 
@@ -17,4 +17,13 @@ t.test('once it is closed it makes no frame, and says so', async t => {
   await compress('a')
   close()
   await t.rejects(compress('b'))
+})
+
+t.test('when its engine fails, who asked is told, and the next is served by a new one', async t => {
+  const engines = [createZstdDecompress(), createZstdCompress({ flush: constants.ZSTD_e_end })] // The first fails at what is no frame.
+  const { compress, close } = makeCompressor(() => engines.shift()!)
+  t.teardown(close)
+  const [first] = await Promise.allSettled([compress('this is no frame')])
+  t.equal(first.status, 'rejected')
+  t.equal(zstdDecompressSync(await compress('a')).toString(), 'a')
 })

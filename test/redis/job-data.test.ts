@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { zstdCompressSync } from 'node:zlib'
 import t from 'tap'
 import type { QueuedBatch } from '../../src/flows/ports.ts'
-import { fromJobData, headsOf, toJobData, type JobData } from '../../src/redis/job-data.ts'
+import { fromJobData, headsOf, isWhole, toJobData, type JobData } from '../../src/redis/job-data.ts'
 import { makeQueuedBatch, makeRow, queueRows } from '../support/queued.ts'
 
 const throughRedis = (data: unknown): JobData => JSON.parse(JSON.stringify(data)) as JobData
@@ -33,6 +33,17 @@ t.test('of a job whose rows cannot be read it is known whose they are', async t 
   const found = await fromJobData(throughRedis(data))
   t.match(found, batches.map(({ body: _, ...head }) => head))
   t.notOk(found.some(batch => batch.body === body || batch.body === ''), 'and none of them seems to have no rows')
+})
+
+t.test('a job whose text is shorter than its batches say has none that seems to hold no rows', async t => {
+  const data = await toJobData([makeQueuedBatch({ body }), makeQueuedBatch({ body })])
+  const { bodies } = await toJobData([makeQueuedBatch({ body })]) as { bodies: string }
+  for (const shorter of [{ ...data, bodies }, { ...data, bodies: '' }]) {
+    const found = await fromJobData(throughRedis(shorter))
+    t.equal(found.length, 2)
+    t.notOk(found.some(isWhole))
+    t.notOk(found.some(batch => batch.body === ''))
+  }
 })
 
 /** A body as it was packed by itself until schema 4. */
