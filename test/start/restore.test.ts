@@ -49,6 +49,7 @@ t.test('two backups of different times, restored, tell and keep what was acknowl
   await post(bob)
   await eventually('all is in ClickHouse', async () =>
     (await service.sql('SELECT event_id FROM events_v')).length === 39 && (await service.sql('SELECT entry_id FROM consent_ledger_v')).length === 4)
+  await eventually('and its counts too, which follow the rows', async () => (await service.call('GET', '/health/ready')).body['pending'] === 0)
   await bridge.kill()
   await cp(bridge.directory, clickhouseCopy, { recursive: true })
 
