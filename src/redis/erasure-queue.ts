@@ -20,9 +20,9 @@ export function makeErasureQueue (redis: RedisClient): ErasureQueue {
     for (;;) {
       const data = await redis.hget(batchKey(jobId), 'data')
       if (data === null) return false
-      const others = (await batchesOf(data)).filter(batch => batch.requestId !== requestId)
-      if (!others.every(isWhole)) throw new Error('a batch cannot be taken from those beside it')
-      const batches = [...others, ...rest]
+      const before = await batchesOf(data)
+      if (!before.every(batch => batch.requestId === requestId || isWhole(batch))) throw new Error('a batch cannot be taken from those beside it')
+      const batches = before.flatMap(batch => batch.requestId === requestId ? rest : [batch])
       const outcome = await redis.replaceDeadBatches(batchKey('failed'), batchKey(jobId), jobId, data, batches.length === 0 ? '' : JSON.stringify(await toJobData(batches)))
       if (outcome !== 0) return outcome === 1
     }
