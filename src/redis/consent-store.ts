@@ -20,9 +20,9 @@ interface StoredRecord { rev: number, head: string, a: StoredChoices, d: Record<
 /**
  * What lies under these keys of these partitions, each read once, from a Redis that is whole: in one that was emptied
  * silence may be a denial that was lost. The mark is read in the same step, so nothing is read from an emptied Redis.
- * What is returned gives the text of a place, or throws why it could not be read; without a place, throws if anything could not.
+ * What is returned gives the text of a place, or throws why it could not be read.
  */
-async function readWhole (redis: RedisClient, places: Iterable<Place>): Promise<(place: Place | undefined) => string | null> {
+async function readWhole (redis: RedisClient, places: Iterable<Place>): Promise<(place: Place) => string | null> {
   const found = new Map<string, string | null>()
   const failed = new Map<string, unknown>()
   // A command may ask for keys of one partition only where each lies on a node of its own.
@@ -34,21 +34,17 @@ async function readWhole (redis: RedisClient, places: Iterable<Place>): Promise<
       if (mark == null) throw new Error('this Redis is not whole')
       for (const [index, key] of keys.entries()) found.set(key, values[index] ?? null)
     } catch (error) {
-      for (const key of [everything, ...keys]) failed.set(key, error)
+      for (const key of keys) failed.set(key, error)
     }
   }))
-  return place => {
-    const { key } = place ?? { key: everything }
-    const text = place === undefined && !failed.has(key) ? null : found.get(key)
+  return ({ key }) => {
+    const text = found.get(key)
     if (text === undefined) throw failed.get(key)
     return text
   }
 }
 
 interface Place { partition: number, key: string }
-
-/** Stands for all keys that were asked for together. */
-const everything = ''
 
 function placeOfRecord (subject: Subject): Place {
   const name = subjectKey(subject)
@@ -85,9 +81,11 @@ function placesOf ({ accountId, deviceId, orgId }: BatchOwner): OwnerPlaces {
 
 /** Every choice that is read comes from a Redis that is whole, or is not read. */
 export function makeConsentStore (redis: RedisClient, regionalDefault: (region: string | undefined) => 'granted' | 'denied'): ConsentStore & PolicyStore & TombstoneStore {
+  const mark: Place = { partition: 0, key: wholeMarkOf(redis, 0) }
   const readEach = async (owners: readonly BatchOwner[]): Promise<Array<Standing | Unavailable>> => {
     const asked = owners.map(owner => ({ owner, ...placesOf(owner) }))
-    const textAt = await readWhole(redis, asked.flatMap(({ account, device, policy }) => [account, device, policy].filter(place => place !== undefined)))
+    // Whoever is nobody is answered by a Redis that is whole, too.
+    const textAt = await readWhole(redis, asked.flatMap(({ account, device, policy }) => [account ?? device ?? mark, device, policy].filter(place => place !== undefined)))
     const records = new Map<string, ConsentRecord>()
     const recordAt = (place: Place): ConsentRecord => {
       const record = records.get(place.key) ?? readRecord(textAt(place))
@@ -96,7 +94,7 @@ export function makeConsentStore (redis: RedisClient, regionalDefault: (region: 
     }
     return asked.map(({ owner: { deviceId, region }, account, device, policy }): Standing | Unavailable => {
       try {
-        if (account === undefined && device === undefined) textAt(undefined)
+        if (account === undefined && device === undefined) textAt(mark)
         return {
           account: account && recordAt(account),
           deviceId,

@@ -4,8 +4,9 @@ import { connectForWorker } from '../../src/redis/client.ts'
 import { offerDeadAgain } from '../../src/redis/dead-batches.ts'
 import { makeEventQueue } from '../../src/redis/event-queue.ts'
 import { startEventWorker } from '../../src/redis/event-worker.ts'
+import { makeErasureQueue } from '../../src/redis/erasure-queue.ts'
 import { batchKey } from '../../src/redis/queued-batches.ts'
-import { heldBatches } from '../support/queued.ts'
+import { heldBatches, type HeldBatch } from '../support/queued.ts'
 import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 
@@ -42,4 +43,17 @@ t.test('batches that were given up are offered again, each by itself and as ofte
   t.teardown(async () => { await worker.close(); connection.disconnect() })
   await eventually('all are stored', async () => (await queue.depth()).pending === 0)
   t.same(stored.sort(), [['a'], ['b'], ['c', 'd']])
+})
+
+t.test('a batch that is gone from a job that was given up is not put back', async t => {
+  const { redis } = await startRedis(t)
+  const queue = makeEventQueue(redis)
+  t.teardown(queue.close)
+  await Promise.all(['a', 'b'].map(async requestId => { await queue.add({ ...batch, requestId }) }))
+  const [{ jobId }] = await heldBatches(redis) as [HeldBatch]
+  await redis.multi().lrem(batchKey('wait'), 1, jobId).zadd(batchKey('failed'), Date.now(), jobId).exec()
+  const { remove, replace } = makeErasureQueue(redis)
+  await remove({ jobId, requestId: 'a' })
+  await replace({ jobId, requestId: 'a' }, { ...batch, requestId: 'a' })
+  t.same((await heldBatches(redis)).map(held => held.batch.requestId), ['b'])
 })
