@@ -11,7 +11,7 @@ export const onReplicas: Readonly<Record<'write' | 'read', ClickHouseSettings>> 
   read: { select_sequential_consistency: '1' }
 }
 
-const target = /^((?:\s*--[^\n]*\n)*\s*(?:CREATE TABLE IF NOT EXISTS|CREATE VIEW IF NOT EXISTS|CREATE OR REPLACE VIEW|ALTER TABLE|DROP TABLE IF EXISTS)\s+\w+)/
+const target = /^((?:\s*--[^\n]*\n)*\s*(?:CREATE TABLE IF NOT EXISTS|CREATE VIEW IF NOT EXISTS|CREATE MATERIALIZED VIEW IF NOT EXISTS|CREATE OR REPLACE VIEW|ALTER TABLE|DROP TABLE IF EXISTS)\s+\w+)/
 const movesRows = /^(?:\s*--[^\n]*\n)*\s*INSERT INTO\s/
 const engine = /\bENGINE = (Replacing|)MergeTree\b/g
 

@@ -8,20 +8,22 @@ import { isClickHouseError } from './client.ts'
 import { bindList } from './long-list.ts'
 import { insertRows, readRows } from './statements.ts'
 
-/** The columns in the order in which `linesOf` writes them. */
+/** The columns in the order in which `frameLineOf` and `rowLinesOf` write them. */
+const frameColumns = [
+  'name', 'version', 'product', 'release', 'product_version', 'account_ref', 'device_ref', 'received_at',
+  'purpose', 'reason', 'consent_entry', 'batch_id', 'event_ids', 'occurred_at', 'captured_at', 'properties'
+] as const
 const eventColumns = [
   'event_id', 'name', 'version', 'product', 'release', 'product_version', 'account_ref', 'device_ref',
   'occurred_at', 'captured_at', 'received_at', 'purpose', 'reason', 'consent_entry', 'properties', 'batch_id'
 ] as const
-
-const insertEvents = `INSERT INTO events (${eventColumns.join(', ')}) FORMAT JSONCompactEachRow`
 
 /**
  * Codes of ClickHouse that say the data cannot be read as what the columns hold. Every other error is taken for
  * trouble on the way, which passes: to keep a row too long is better than to lose it.
  */
 const dataFaults = new Set([
-  6, 25, 26, 27, 32, 33, 34, 38, 41, 53, 69, 70, 72, 117, 131, 190, 321, 349, 376, 467, 676
+  6, 25, 26, 27, 32, 33, 34, 38, 41, 53, 69, 70, 72, 117, 130, 131, 190, 321, 349, 376, 467, 676
 ].map(String))
 
 /** `now`: epoch ms; of two counts of one request the later said stays. */
@@ -34,19 +36,22 @@ export function makeEventTable (client: ClickHouseClient, now: () => number): Ev
     const rows = await readRows<{ event_id: string }>(client, `SELECT DISTINCT event_id FROM ${table} WHERE event_id IN ${list.expression}`, list.parameters)
     return new Set(rows.map(row => row.event_id))
   }
+  const insertLines = async (into: string, columns: readonly string[], lines: string): Promise<void> => {
+    try {
+      // Not `insert`, which would serialise each row once more. Given as text, as the embedded engine takes it.
+      const { stream } = await client.exec({ query: `INSERT INTO ${into} (${columns.join(', ')}) FORMAT JSONCompactEachRow`, values: Readable.from([lines]) })
+      stream.resume()
+      await finished(stream)
+    } catch (error) {
+      throw dataFaultOf(error) !== undefined ? error : new Unavailable('ClickHouse', { cause: error })
+    }
+  }
   return {
     dataFaultOf,
 
-    async insert (lines) {
-      try {
-        // Not `insert`, which would serialise each row once more. Given as text, as the embedded engine takes it.
-        const { stream } = await client.exec({ query: insertEvents, values: Readable.from([lines]) })
-        stream.resume()
-        await finished(stream)
-      } catch (error) {
-        throw dataFaultOf(error) !== undefined ? error : new Unavailable('ClickHouse', { cause: error })
-      }
-    },
+    insertFrames: async lines => { await insertLines('event_frames', frameColumns, lines) },
+
+    insertRows: async lines => { await insertLines('events', eventColumns, lines) },
 
     async insertCounts (batches) {
       await insertRows(client, 'decision_counts', batches.map(({ requestId, receivedAt, product, release, stage, counts }) => ({

@@ -75,8 +75,8 @@ export function startWriter (parts: Parts, clickhouse: ClickHouse, guard: StateG
       logger.debug({ stored: stored.stored, failed: stored.failed, batches, ms: Math.round(durationMs) }, 'events.stored')
     },
     onTrouble: tell,
-    flushRowsMax: 50_000,
-    flushSizeMax: 32 * 1024 * 1024,
+    flushRowsMax: 100_000,
+    flushSizeMax: 64 * 1024 * 1024,
     flushWait: { quietMs: 100, busyRows: 1000, busyMs: 500 },
     parkMs: 30_000
   })
@@ -95,17 +95,15 @@ function whileSure (consents: ConsentReader, guard: StateGuard): ConsentReader {
 }
 
 function countInsertErrors (table: EventTable, metrics: Metrics): EventTable {
-  return {
-    ...table,
-    async insert (lines) {
-      try {
-        await table.insert(lines)
-      } catch (error) {
-        metrics.insertFailed(insertErrorKind(error, table.dataFaultOf(error) !== undefined))
-        throw error
-      }
+  const counted = (insert: EventTable['insertRows']): EventTable['insertRows'] => async lines => {
+    try {
+      await insert(lines)
+    } catch (error) {
+      metrics.insertFailed(insertErrorKind(error, table.dataFaultOf(error) !== undefined))
+      throw error
     }
   }
+  return { ...table, insertFrames: counted(table.insertFrames), insertRows: counted(table.insertRows) }
 }
 
 /** When an outbox took an entry, by its id: Redis lets none come before another. */

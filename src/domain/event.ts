@@ -59,7 +59,7 @@ export function capturedAt (occurredAt: number, sentAt: number, receivedAt: numb
   return Math.min(receivedAt, occurredAt + (receivedAt - sentAt))
 }
 
-/** A row of `events`, in the order of its columns. It is serialised once, at intake, and inserted as it is. */
+/** A row of `events`, in the order of its columns. */
 export interface EventRow {
   eventId: string
   name: string

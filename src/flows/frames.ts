@@ -65,17 +65,18 @@ export function rowsOf (batch: QueuedBatch, rows: BatchRows, frame: Frame): Even
   }))
 }
 
-/**
- * The rows of a frame, each as one line of ClickHouse's JSONCompactEachRow, in the order of the columns of `events`, and
- * ended by a line feed. What they share is written once: a line is then a few short pieces put together.
- */
-export function linesOf (batch: QueuedBatch, rows: BatchRows, frame: Frame): string[] {
-  const shared = JSON.stringify([
-    frame.name, frame.version, batch.product, batch.release, rows.productVersion, rows.accountRef, rows.deviceRef
-  ]).slice(1, -1)
-  const afterTimes = JSON.stringify([batch.receivedAt, frame.purpose, frame.reason, frame.consentEntry]).slice(1, -1)
-  const end = `${JSON.stringify(rows.batchId)}]\n`
-  // An id holds nothing that JSON would escape.
-  return frame.eventIds.map((id, index) =>
-    `["${id}",${shared},${String(frame.occurredAt[index])},${String(frame.capturedAt[index])},${afterTimes},${JSON.stringify(frame.properties[index])},${end}`)
+/** A frame as one line of ClickHouse's JSONCompactEachRow, in the order of the columns of `event_frames`, ended by a line feed. */
+export function frameLineOf (batch: QueuedBatch, rows: BatchRows, frame: Frame): string {
+  return `${JSON.stringify([
+    frame.name, frame.version, batch.product, batch.release, rows.productVersion, rows.accountRef, rows.deviceRef, batch.receivedAt,
+    frame.purpose, frame.reason, frame.consentEntry, rows.batchId, frame.eventIds, frame.occurredAt, frame.capturedAt, frame.properties
+  ])}\n`
+}
+
+/** The rows of a frame, each as one such line in the order of the columns of `events`. */
+export function rowLinesOf (batch: QueuedBatch, rows: BatchRows, frame: Frame): string[] {
+  return rowsOf(batch, rows, frame).map(row => `${JSON.stringify([
+    row.eventId, row.name, row.version, row.product, row.release, row.productVersion, row.accountRef, row.deviceRef,
+    row.occurredAt, row.capturedAt, row.receivedAt, row.purpose, row.reason, row.consentEntry, row.properties, row.batchId
+  ])}\n`)
 }

@@ -145,8 +145,10 @@ export interface FailedRow {
 }
 
 export interface EventTable {
-  /** Inserts lines made by `linesOf`, each ended by a line feed. The same rows again are the same rows. */
-  insert: (lines: string) => Promise<void>
+  /** Inserts lines made by `frameLineOf`. The same rows again are the same rows. */
+  insertFrames: (lines: string) => Promise<void>
+  /** The same with lines made by `rowLinesOf`, which takes several times as long. */
+  insertRows: (lines: string) => Promise<void>
   insertCounts: (batches: readonly CountedBatch[]) => Promise<void>
   /** Which of these events are stored already. */
   findStored: (eventIds: readonly string[]) => Promise<Set<string>>

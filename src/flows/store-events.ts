@@ -6,7 +6,7 @@ import { mayMeetErased } from '../domain/erasure.ts'
 import type { DecisionCount } from '../domain/event.ts'
 import { makeTally } from '../domain/tally.ts'
 import { makePermissions } from './judge-batch.ts'
-import { keepRows, linesOf } from './frames.ts'
+import { frameLineOf, keepRows, rowLinesOf } from './frames.ts'
 import type { BatchRows, ConsentReader, CountedBatch, EventTable, FailedRow, Frame, FrameCodec, QueuedBatch } from './ports.ts'
 
 export interface StoreEventsDeps {
@@ -154,14 +154,13 @@ function countBy<Item, Key> (items: readonly Item[], keyOf: (item: Item) => Key)
 async function insertRows (table: EventTable, fates: readonly Fate[], alreadyStored: ReadonlySet<string>): Promise<FailedRow[]> {
   const parts = fates.flatMap(({ batch, rows, kept }) => rows === undefined ? [] : kept.map(frame => ({ batch, rows, frame: without(frame, alreadyStored) })))
   try {
-    // Not the lines one by one: while an insert runs, what is held for it is copied by each collection of garbage.
-    const text = parts.map(({ batch, rows, frame }) => linesOf(batch, rows, frame).join('')).join('')
-    if (text !== '') await table.insert(text)
+    const text = parts.filter(({ frame }) => frame.eventIds.length > 0).map(({ batch, rows, frame }) => frameLineOf(batch, rows, frame)).join('')
+    if (text !== '') await table.insertFrames(text)
     return []
   } catch (error) {
     if (table.dataFaultOf(error) === undefined) throw error
   }
-  return await insertOrHalve(table, parts.flatMap(({ batch, rows, frame }) => linesOf(batch, rows, frame).map((row, index) => ({
+  return await insertOrHalve(table, parts.flatMap(({ batch, rows, frame }) => rowLinesOf(batch, rows, frame).map((row, index) => ({
     requestId: batch.requestId, purpose: frame.purpose, eventId: frame.eventIds[index] ?? '', name: frame.name, accountRef: rows.accountRef, deviceRef: rows.deviceRef, row
   }))))
 }
@@ -171,7 +170,7 @@ type Insertable = Omit<FailedRow, 'reason'>
 /** When the table finds fault with the data, halves it until the faulty rows stand alone. */
 async function insertOrHalve (table: EventTable, rows: readonly Insertable[]): Promise<FailedRow[]> {
   try {
-    await table.insert(rows.map(({ row }) => row).join(''))
+    await table.insertRows(rows.map(({ row }) => row).join(''))
     return []
   } catch (error) {
     const reason = table.dataFaultOf(error)

@@ -32,7 +32,7 @@ export function makeMetrics (waiting: WaitingReaders, insertErrorKinds: readonly
   const stored = new Counter({ name: 'assent_events_stored_total', help: 'Rows inserted, repeats included', registers })
   const failed = new Counter({ name: 'assent_events_failed_total', help: 'Rows set aside in failed_events', registers })
   const trouble = makeTroubleCounter(registry)
-  const insertRows = new Histogram({ name: 'assent_insert_rows', help: 'Rows per insert', buckets: [1, 10, 100, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000], registers })
+  const insertRows = new Histogram({ name: 'assent_insert_rows', help: 'Rows per insert', buckets: [1, 10, 100, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000], registers })
   const insertSeconds = new Histogram({ name: 'assent_insert_seconds', help: 'From asking consent to stored', buckets: [0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30], registers })
   const insertErrors = new Counter({ name: 'assent_insert_errors_total', help: 'Inserts of events that did not go through, by kind', labelNames: ['kind'], registers })
   const letters = new Counter({ name: 'assent_mail_letters_total', help: 'Letters by what became of them; a failed one is tried again', labelNames: ['outcome'], registers })

@@ -39,7 +39,7 @@ const stalledLookMs = 3000
  * taken; locks are not renewed until then. So it may have few, and several of it take side by side.
  */
 const takers = 4
-const jobsEach = 100
+const jobsEach = 150
 /** What a job is called that was parted from another. */
 const partName = 'part'
 

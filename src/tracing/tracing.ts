@@ -90,13 +90,13 @@ export function makeTracing ({ endpoint, serviceName, onUnsent }: TracingOptions
       return await during('writer.store', options, ROOT_CONTEXT, async () => await store(batches, again))
     },
 
-    table: table => ({
-      ...table,
-      insert: async lines => {
-        const options = { kind: SpanKind.CLIENT, attributes: { 'db.system.name': 'clickhouse', 'db.operation.name': 'INSERT' } }
-        await during('clickhouse.insert', options, current.getStore() ?? ROOT_CONTEXT, async () => { await table.insert(lines) })
+    table: table => {
+      const options = { kind: SpanKind.CLIENT, attributes: { 'db.system.name': 'clickhouse', 'db.operation.name': 'INSERT' } }
+      const traced = (insert: EventTable['insertRows']): EventTable['insertRows'] => async lines => {
+        await during('clickhouse.insert', options, current.getStore() ?? ROOT_CONTEXT, async () => { await insert(lines) })
       }
-    }),
+      return { ...table, insertFrames: traced(table.insertFrames), insertRows: traced(table.insertRows) }
+    },
 
     async close () {
       await provider.shutdown().catch(() => {}) // What could not be sent was told.

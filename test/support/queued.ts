@@ -1,7 +1,7 @@
 /** Rows and batches as intake makes them, for tests that stand behind the queue. */
 import { randomUUID } from 'node:crypto'
 import type { EventRow } from '../../src/domain/event.ts'
-import { linesOf } from '../../src/flows/frames.ts'
+import { rowLinesOf } from '../../src/flows/frames.ts'
 import type { BatchRows, Frame, QueuedBatch } from '../../src/flows/ports.ts'
 import { makeFrameCodec } from '../../src/redis/frame-codec.ts'
 import { fromJobData } from '../../src/redis/job-data.ts'
@@ -30,10 +30,10 @@ export function queueRows (rows: readonly EventRow[]): QueuedBatch {
 
 export function lineOf (row: EventRow): string {
   const rows = batchRowsOf([row])
-  return linesOf(makeQueuedBatch({ product: row.product, release: row.release, receivedAt: row.receivedAt }), rows, rows.frames[0]!).join('')
+  return rowLinesOf(makeQueuedBatch({ product: row.product, release: row.release, receivedAt: row.receivedAt }), rows, rows.frames[0]!).join('')
 }
 
-function batchRowsOf (rows: readonly EventRow[]): BatchRows {
+export function batchRowsOf (rows: readonly EventRow[]): BatchRows {
   const { productVersion, accountRef, deviceRef, batchId, receivedAt } = rows[0]!
   return {
     productVersion, accountRef, deviceRef, batchId, sentAt: receivedAt,
