@@ -91,31 +91,34 @@ async function startThread (settings: JudgingSettings, onEnd: (error: unknown) =
   const worker = new Worker(new URL('judging-thread.ts', import.meta.url), { name: 'judging', workerData: settings })
   await once(worker, 'message') // That it is ready. What it cannot start for is thrown.
   worker.unref()
-  const waiting = new Map<number, { judged: (judged: Awaited<ReturnType<JudgeSomewhere>>) => void, failed: (error: unknown) => void }>()
-  let asked = 0
+  // In places that are used again. A Map is made anew after so many entries, and V8 then keeps what the old one held, batch
+  // and all, until the next whole collection of garbage.
+  const waiting: Array<{ judged: (judged: Awaited<ReturnType<JudgeSomewhere>>) => void, failed: (error: unknown) => void } | undefined> = []
+  const free: number[] = []
   let isTold = false
   let reason: unknown
   worker.on('error', error => { reason = error })
   worker.once('exit', code => {
     if (!isTold) onEnd(reason ?? new Error(`a thread ended with ${String(code)}`))
-    for (const { failed } of waiting.values()) failed(new Unavailable('judging'))
-    waiting.clear()
+    for (const asker of waiting.splice(0)) asker?.failed(new Unavailable('judging'))
   })
   worker.on('message', (told: Told) => {
-    const asker = waiting.get(told.id)
-    waiting.delete(told.id)
+    const asker = waiting[told.id]
+    waiting[told.id] = undefined
+    free.push(told.id)
     if ('problem' in told) asker?.failed(new Problem(told.problem.slug, told.problem.extras))
     else if ('error' in told) asker?.failed(told.error)
     else asker?.judged('bytes' in told ? { ...told.judged, bytes: Buffer.from(told.bytes.buffer) } : told.judged)
   })
   return {
-    inHand: () => waiting.size,
+    inHand: () => waiting.length - free.length,
     async judge ({ bytes, poster, grounds }) {
       return await new Promise((judged, failed) => {
-        const id = asked++
+        const id = free.at(-1) ?? waiting.length
         const own = new Uint8Array(bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer as ArrayBuffer : Uint8Array.from(bytes).buffer)
         worker.postMessage({ id, posted: { bytes: own, poster, grounds } } satisfies Asked, [own.buffer])
-        waiting.set(id, { judged, failed })
+        free.pop()
+        waiting[id] = { judged, failed }
       })
     },
     async close () {

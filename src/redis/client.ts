@@ -4,6 +4,7 @@ import { Cluster, Redis, type Result } from 'ioredis'
 import { writeTogether } from './one-write.ts'
 import { answerWhenReplicated } from './replicas.ts'
 import type { RedisClient } from './servers.ts'
+import { emptySpentCommands } from './spent-commands.ts'
 
 export interface RedisServers {
   /** The server, the sentinels, or some nodes of the cluster. */
@@ -90,6 +91,7 @@ function connect (address: RedisAddress, patience: Patience): RedisClient {
   const redis = open(address, patience)
   // Every command reports its own failure; without a listener a lost connection would end the process.
   redis.on('error', () => {})
+  emptySpentCommands(redis)
   return redis
 }
 
