@@ -18,7 +18,7 @@ export interface Collector {
 }
 
 /** As docs/operations.md has a collector run, and the manifests do. */
-const memoryOptions = '--max-semi-space-size=8 --max-old-space-size=1536'
+const memoryOptions = '--max-semi-space-size=16 --max-old-space-size=1536'
 
 interface Started { preload?: string, environment?: Record<string, string> }
 
