@@ -12,6 +12,8 @@ GRANT ALTER DELETE ON assent.failed_events TO assent_writer;
 GRANT SELECT ON system.mutations TO assent_writer;
 GRANT SELECT ON system.clusters TO assent_writer;
 
+-- Migrate as this user: the view that unrolls events works with the rights of whoever made it, so do not drop that user
+-- or take these rights from them.
 -- What migrations need besides. It may be taken away again once a version has started: with nothing to apply a start only reads.
 GRANT CREATE TABLE, DROP TABLE, CREATE VIEW, DROP VIEW, ALTER ADD COLUMN, ALTER ADD INDEX, ALTER MATERIALIZE INDEX ON assent.* TO assent_writer;
 GRANT CLUSTER ON *.* TO assent_writer;

@@ -49,7 +49,8 @@ export function connectRemote (options: RemoteOptions): ClickHouse {
     log: { level: ClickHouseLogLevel.OFF } // It would quote statements and rows; who calls says what failed.
   }
   const exact = options.cluster === undefined ? { write: {}, read: {} } : onReplicas
-  const client = createClient({ ...shared, clickhouse_settings: exact.write })
+  // Events go through a view, whose failure must be the insert's.
+  const client = createClient({ ...shared, clickhouse_settings: { materialized_views_ignore_errors: 0, ...exact.write } })
   const reader = createClient({ ...shared, ...options.reader, clickhouse_settings: { readonly: '1', ...readerLimits, ...exact.read } })
   return {
     client,

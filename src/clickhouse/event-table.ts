@@ -11,7 +11,7 @@ import { insertRows, readRows } from './statements.ts'
 /** The columns in the order in which `frameLineOf` and `rowLinesOf` write them. */
 const frameColumns = [
   'name', 'version', 'product', 'release', 'product_version', 'account_ref', 'device_ref', 'received_at',
-  'purpose', 'reason', 'consent_entry', 'batch_id', 'event_ids', 'occurred_at', 'captured_at', 'properties'
+  'purpose', 'reason', 'consent_entry', 'batch_id', 'event_ids', 'occurred_times', 'captured_times', 'property_texts'
 ] as const
 const eventColumns = [
   'event_id', 'name', 'version', 'product', 'release', 'product_version', 'account_ref', 'device_ref',
@@ -25,6 +25,9 @@ const eventColumns = [
 const dataFaults = new Set([
   6, 25, 26, 27, 32, 33, 34, 38, 41, 53, 69, 70, 72, 117, 130, 131, 190, 321, 349, 376, 467, 676
 ].map(String))
+
+/** How many ids of an insert are looked up after it: all of them are there, or none. Several, since one may have been stored before. */
+const sampleMax = 8
 
 /** `now`: epoch ms; of two counts of one request the later said stays. */
 export function makeEventTable (client: ClickHouseClient, now: () => number): EventTable {
@@ -49,7 +52,13 @@ export function makeEventTable (client: ClickHouseClient, now: () => number): Ev
   return {
     dataFaultOf,
 
-    insertFrames: async lines => { await insertLines('event_frames', frameColumns, lines) },
+    async insertFrames (lines, eventIds) {
+      await insertLines('event_frames', frameColumns, lines)
+      // Without the view, as while a server starts, it keeps nothing and says that all is well.
+      const sample = spread(eventIds, sampleMax)
+      const found = await findIn('events', sample)
+      if (!sample.every(id => found.has(id))) throw new Unavailable('what was inserted')
+    },
 
     insertRows: async lines => { await insertLines('events', eventColumns, lines) },
 
@@ -84,4 +93,10 @@ export function makeEventTable (client: ClickHouseClient, now: () => number): Ev
       })))
     }
   }
+}
+
+/** Items from all over a list, the first and the last among them. */
+function spread<Item> (items: readonly Item[], most: number): Item[] {
+  if (items.length <= most) return [...items]
+  return Array.from({ length: most }, (_, index) => items[Math.round(index * (items.length - 1) / (most - 1))] as Item)
 }

@@ -95,9 +95,9 @@ function whileSure (consents: ConsentReader, guard: StateGuard): ConsentReader {
 }
 
 function countInsertErrors (table: EventTable, metrics: Metrics): EventTable {
-  const counted = (insert: EventTable['insertRows']): EventTable['insertRows'] => async lines => {
+  const counted = <Parameters extends unknown[]> (insert: (...given: Parameters) => Promise<void>) => async (...given: Parameters): Promise<void> => {
     try {
-      await insert(lines)
+      await insert(...given)
     } catch (error) {
       metrics.insertFailed(insertErrorKind(error, table.dataFaultOf(error) !== undefined))
       throw error

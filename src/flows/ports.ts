@@ -145,8 +145,8 @@ export interface FailedRow {
 }
 
 export interface EventTable {
-  /** Inserts lines made by `frameLineOf`. The same rows again are the same rows. */
-  insertFrames: (lines: string) => Promise<void>
+  /** Inserts lines made by `frameLineOf`, which hold events of these ids. The same rows again are the same rows. */
+  insertFrames: (lines: string, eventIds: readonly string[]) => Promise<void>
   /** The same with lines made by `rowLinesOf`, which takes several times as long. */
   insertRows: (lines: string) => Promise<void>
   insertCounts: (batches: readonly CountedBatch[]) => Promise<void>

@@ -154,8 +154,9 @@ function countBy<Item, Key> (items: readonly Item[], keyOf: (item: Item) => Key)
 async function insertRows (table: EventTable, fates: readonly Fate[], alreadyStored: ReadonlySet<string>): Promise<FailedRow[]> {
   const parts = fates.flatMap(({ batch, rows, kept }) => rows === undefined ? [] : kept.map(frame => ({ batch, rows, frame: without(frame, alreadyStored) })))
   try {
-    const text = parts.filter(({ frame }) => frame.eventIds.length > 0).map(({ batch, rows, frame }) => frameLineOf(batch, rows, frame)).join('')
-    if (text !== '') await table.insertFrames(text)
+    const filled = parts.filter(({ frame }) => frame.eventIds.length > 0)
+    const text = filled.map(({ batch, rows, frame }) => frameLineOf(batch, rows, frame)).join('')
+    if (text !== '') await table.insertFrames(text, filled.flatMap(({ frame }) => frame.eventIds))
     return []
   } catch (error) {
     if (table.dataFaultOf(error) === undefined) throw error

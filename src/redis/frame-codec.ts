@@ -51,6 +51,7 @@ function textOf ({ productVersion, accountRef, deviceRef, batchId, sentAt, frame
 
 function readLines (lines: readonly string[], ids: string, receivedAt: number): BatchRows {
   const [productVersion, accountRef, deviceRef, batchId, sentAt, heads] = JSON.parse(lines[0] ?? '') as Head
+  if (!Number.isSafeInteger(sentAt) || !Number.isSafeInteger(receivedAt)) throw new Error('a time is none')
   if (heads.reduce((sum, [,,,,,, rows]) => sum + rows, 0) * uuidLength !== ids.length) throw new Error('rows and ids are not as many')
   let row = 0
   const frames = heads.map(([name, version, purpose, reason, consentEntry, fieldPurposes, rows]): Frame => {

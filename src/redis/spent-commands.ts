@@ -10,17 +10,15 @@ import type { RedisClient } from './servers.ts'
 export function emptySpentCommands (redis: RedisClient): void {
   const send = redis.sendCommand.bind(redis)
   redis.sendCommand = (...sent: Parameters<Cluster['sendCommand']>) => {
-    const [command] = sent
+    const [command, pipeline] = sent
     const answer = send(...sent)
-    // One that failed may be sent again.
-    command.promise.then(emptying(command), () => {})
+    // One that failed may be sent again, and one of a pipeline with the whole of it.
+    if (pipeline === undefined) command.promise.then(emptying(command), () => {})
     return answer
   }
 }
 
-const nothing: [] = []
-
 /** Made here, for a function that is written where it is assigned would be one more of those. */
 function emptying (command: Command): () => void {
-  return () => { command.args = nothing }
+  return () => { command.args = [] }
 }

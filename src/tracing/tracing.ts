@@ -92,8 +92,8 @@ export function makeTracing ({ endpoint, serviceName, onUnsent }: TracingOptions
 
     table: table => {
       const options = { kind: SpanKind.CLIENT, attributes: { 'db.system.name': 'clickhouse', 'db.operation.name': 'INSERT' } }
-      const traced = (insert: EventTable['insertRows']): EventTable['insertRows'] => async lines => {
-        await during('clickhouse.insert', options, current.getStore() ?? ROOT_CONTEXT, async () => { await insert(lines) })
+      const traced = <Parameters extends unknown[]> (insert: (...given: Parameters) => Promise<void>) => async (...given: Parameters): Promise<void> => {
+        await during('clickhouse.insert', options, current.getStore() ?? ROOT_CONTEXT, async () => { await insert(...given) })
       }
       return { ...table, insertFrames: traced(table.insertFrames), insertRows: traced(table.insertRows) }
     },

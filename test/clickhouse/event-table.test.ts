@@ -40,7 +40,7 @@ t.test('frames are stored as the same rows one by one would be', async t => {
     { productVersion: text, accountRef: text, deviceRef: text, batchId: randomUUID(), sentAt: at, frames: [frame(text, index, null), frame('command.run', 12, randomUUID()), frame('one', 1, null)] }
   ])
   const stored = async (): Promise<object[]> => await rows('SELECT * FROM events_v ORDER BY event_id')
-  await table.insertFrames(batches.flatMap(([batch, rows]) => rows.frames.map(frame => frameLineOf(batch, rows, frame))).join(''))
+  await table.insertFrames(batches.flatMap(([batch, rows]) => rows.frames.map(frame => frameLineOf(batch, rows, frame))).join(''), batches.flatMap(([, { frames }]) => frames.flatMap(({ eventIds }) => eventIds)))
   const byFrames = await stored()
   await client.command({ query: 'TRUNCATE TABLE events' })
   await table.insertRows(batches.flatMap(([batch, rows]) => rows.frames.flatMap(frame => rowLinesOf(batch, rows, frame))).join(''))
@@ -53,7 +53,7 @@ t.test('frames whose events cannot be stored are not taken for stored', async t 
   const table = makeEventTable(client, Date.now)
   const batch = makeQueuedBatch()
   const rows = batchRowsOf([makeRow()])
-  const insert = async (frame: Partial<Frame>): Promise<unknown> => await table.insertFrames(frameLineOf(batch, rows, { ...rows.frames[0]!, ...frame })).catch((error: unknown) => error)
+  const insert = async (frame: Partial<Frame>): Promise<unknown> => await table.insertFrames(frameLineOf(batch, rows, { ...rows.frames[0]!, ...frame }), rows.frames[0]!.eventIds).catch((error: unknown) => error)
   const spoilt: Array<Partial<Record<keyof Frame, unknown>>> = [
     { eventIds: ['none'] }, { eventIds: 'none' }, { occurredAt: [0.5] }, { capturedAt: ['today'] }, { capturedAt: {} }, { properties: [] },
     { version: 'one' }, { version: [] }, { consentEntry: 'none' }
@@ -62,6 +62,9 @@ t.test('frames whose events cannot be stored are not taken for stored', async t 
   await client.command({ query: 'RENAME TABLE events TO elsewhere' })
   t.match(await insert({}), { name: 'Unavailable' }, 'the table behind is away')
   await client.command({ query: 'RENAME TABLE elsewhere TO events' })
+  await client.command({ query: 'DETACH TABLE events_from_frames' })
+  t.match(await insert({}), { name: 'Unavailable' }, 'the view is away, and the engine says that all is well')
+  await client.command({ query: 'ATTACH TABLE events_from_frames' })
   t.equal(await insert({}), undefined)
 })
 

@@ -87,9 +87,9 @@ t.test('an event whose counts could not be written has one fate when it comes ag
 t.test('an event that never was stored is counted as dropped when it comes again after a no', async t => {
   let failures = 1
   const { say, accept, store, count } = await setStage(t, table => ({
-    insertFrames: async lines => {
+    insertFrames: async (lines, ids) => {
       if (failures-- > 0) throw new Unavailable('ClickHouse')
-      await table.insertFrames(lines)
+      await table.insertFrames(lines, ids)
     }
   }))
   const batch = accept([makeEvent(), heartbeat()])
@@ -112,9 +112,9 @@ t.test('counts that are said again replace what was said', async t => {
 t.test('after an erasure what comes again is not inserted again: it is stored already, or it is erased', async t => {
   const inserted: string[] = []
   const { say, accept, store, count } = await setStage(t, table => ({
-    insertFrames: async lines => {
+    insertFrames: async (lines, ids) => {
       inserted.push(lines)
-      await table.insertFrames(lines)
+      await table.insertFrames(lines, ids)
     },
     // As an erasure that begins between the two questions: an event that has just been found is hidden by it.
     findErased: async ids => new Set([...await table.findErased(ids), ...erasedMeanwhile])
