@@ -17,6 +17,15 @@ export interface Collector {
   whole: { url: string, pause: () => void, resume: () => void }
 }
 
+/** Takes what is queued out of Redis and has its file written anew, as if a writer kept up: nothing waits, and no rewriting disturbs what comes next. */
+export async function emptyQueue (redis: Redis): Promise<void> {
+  for await (const keys of redis.scanStream({ match: '{assent}:events:*', count: 1000 })) if ((keys as string[]).length > 0) await redis.unlink(...keys as string[])
+  const isRewriting = async (): Promise<boolean> => /aof_rewrite_(?:in_progress|scheduled):1/.test(await redis.info('persistence'))
+  while (await isRewriting()) await sleep(50)
+  await redis.bgrewriteaof()
+  while (await isRewriting()) await sleep(50)
+}
+
 /** As docs/operations.md has a collector run, and the manifests do. */
 const memoryOptions = '--max-semi-space-size=16 --max-old-space-size=1536'
 
