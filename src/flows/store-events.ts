@@ -150,35 +150,43 @@ function countBy<Item, Key> (items: readonly Item[], keyOf: (item: Item) => Key)
   return counts
 }
 
+interface Part { batch: QueuedBatch, rows: BatchRows, frame: Frame }
+
 /** Inserts all rows at once, but those that are stored already. Those that the table refuses for good are given back. */
 async function insertRows (table: EventTable, fates: readonly Fate[], alreadyStored: ReadonlySet<string>): Promise<FailedRow[]> {
-  const parts = fates.flatMap(({ batch, rows, kept }) => rows === undefined ? [] : kept.map(frame => ({ batch, rows, frame: without(frame, alreadyStored) })))
-  try {
-    const filled = parts.filter(({ frame }) => frame.eventIds.length > 0)
-    const text = filled.map(({ batch, rows, frame }) => frameLineOf(batch, rows, frame)).join('')
-    if (text !== '') await table.insertFrames(text, filled.flatMap(({ frame }) => frame.eventIds))
-    return []
-  } catch (error) {
-    if (table.dataFaultOf(error) === undefined) throw error
+  const parts = fates.flatMap(({ batch, rows, kept }) => rows === undefined ? [] : kept.map((frame): Part => ({ batch, rows, frame: without(frame, alreadyStored) })))
+  const insertFrames = async (some: readonly Part[]): Promise<void> => {
+    // Not the lines one by one: while an insert runs, what is held for it is copied by each collection of garbage.
+    const text = some.map(({ batch, rows, frame }) => frameLineOf(batch, rows, frame)).join('')
+    await table.insertFrames(text, some.flatMap(({ frame }) => frame.eventIds))
   }
-  return await insertOrHalve(table, parts.flatMap(({ batch, rows, frame }) => rowLinesOf(batch, rows, frame).map((row, index) => ({
-    requestId: batch.requestId, purpose: frame.purpose, eventId: frame.eventIds[index] ?? '', name: frame.name, accountRef: rows.accountRef, deviceRef: rows.deviceRef, row
-  }))))
+  return await insertOrHalve(table, parts.filter(({ frame }) => frame.eventIds.length > 0), insertFrames, async part => await insertByRows(table, part))
 }
 
-type Insertable = Omit<FailedRow, 'reason'>
+async function insertByRows (table: EventTable, { batch, rows, frame }: Part): Promise<FailedRow[]> {
+  const lines = rowLinesOf(batch, rows, frame).map((row, index) => ({
+    requestId: batch.requestId, purpose: frame.purpose, eventId: frame.eventIds[index] ?? '', name: frame.name, accountRef: rows.accountRef, deviceRef: rows.deviceRef, row
+  }))
+  return await insertOrHalve(table, lines, async some => { await table.insertRows(some.map(({ row }) => row).join('')) }, async (line, reason) => [{ ...line, reason }])
+}
 
-/** When the table finds fault with the data, halves it until the faulty rows stand alone. */
-async function insertOrHalve (table: EventTable, rows: readonly Insertable[]): Promise<FailedRow[]> {
+/** When the table finds fault with the data, halves it until what is faulty stands alone; `setAside` says what becomes of that. */
+async function insertOrHalve<Item> (
+  table: EventTable, items: readonly Item[], insert: (some: readonly Item[]) => Promise<void>, setAside: (item: Item, reason: string) => Promise<FailedRow[]>
+): Promise<FailedRow[]> {
+  const [first] = items
+  if (first === undefined) return []
   try {
-    await table.insertRows(rows.map(({ row }) => row).join(''))
+    await insert(items)
     return []
   } catch (error) {
     const reason = table.dataFaultOf(error)
     if (reason === undefined) throw error
-    const [only] = rows
-    if (rows.length === 1 && only !== undefined) return [{ ...only, reason }]
-    const middle = Math.ceil(rows.length / 2)
-    return [...await insertOrHalve(table, rows.slice(0, middle)), ...await insertOrHalve(table, rows.slice(middle))]
+    if (items.length === 1) return await setAside(first, reason)
+    const middle = Math.ceil(items.length / 2)
+    return [
+      ...await insertOrHalve(table, items.slice(0, middle), insert, setAside),
+      ...await insertOrHalve(table, items.slice(middle), insert, setAside)
+    ]
   }
 }
