@@ -45,13 +45,16 @@ export async function fromJobData (data: JobData): Promise<QueuedBatch[]> {
   const text = data.bodies === undefined || data.bodies === '' ? '' : await decompress(Buffer.from(data.bodies, 'base64')).then(String, () => undefined)
   const lengths = data.batches.map(stored => isOld(stored) ? 0 : stored[bodyPlace])
   const isRight = lengths.every(Number.isSafeInteger) && lengths.reduce((sum, characters) => sum + characters, 0) === text?.length
+  const batches: QueuedBatch[] = []
   let from = 0
-  return await Promise.all(data.batches.map(async (stored): Promise<QueuedBatch> => {
-    if (isOld(stored)) return { ...headOf(stored), body: await bodyOfOld(stored[bodyPlace]) }
-    const characters = stored[bodyPlace]
+  for (const stored of data.batches) {
+    const characters = isOld(stored) ? 0 : stored[bodyPlace]
+    const own = isRight ? text.slice(from, from + characters) : unreadable
+    const body = isOld(stored) ? await bodyOfOld(stored[bodyPlace]) : characters === 0 ? '' : own
+    batches.push({ ...headOf(stored), body })
     from += characters
-    return { ...headOf(stored), body: characters === 0 ? '' : isRight ? text.slice(from - characters, from) : unreadable }
-  }))
+  }
+  return batches
 }
 
 /** The same without the rows, which takes a fraction of the time. */
